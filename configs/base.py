@@ -1,0 +1,76 @@
+"""Every default, once. A section holds exactly the keyword arguments of one library function."""
+
+from ml_collections import ConfigDict
+
+
+def get_config(mode=""):
+    """The defaults that all presets share.
+
+    Args:
+        mode: "" for the full budget, or "quick" to see every stage once in a few minutes.
+
+    Raises:
+        ValueError: if `mode` is neither.
+    """
+    if mode not in ("", "quick"):
+        raise ValueError(f"`mode` must be '' or 'quick'. Received: {mode!r}.")
+    quick = mode == "quick"
+    config = ConfigDict()
+    config.seed = 0
+    config.teacher = ""  # name of the teacher that ships; a preset names it
+    config.network = ""  # module and function of kegnet_tf.networks; a preset must name it
+    config.data = ConfigDict()  # kegnet_tf.datasets.images.ImageDataset; a preset must fill it
+    config.students = ConfigDict()  # by name: the ranks of kegnet_tf.compression.compress
+    config.arms = ("tucker", "uniform", "gaussian", "kegnet")
+    config.num_generators = 2 if quick else 5  # paper: 5
+    config.num_seeds = 1  # students for each arm; paper: 5
+
+    config.training = ConfigDict(
+        {  # kegnet_tf.teachers.train
+            "epochs": 20,  # ours
+            "batch_size": 256,  # ours
+            "learning_rate": 1e-3,  # Keras' default for Adam, decayed to 0 by a cosine
+        }
+    )
+    config.generator = ConfigDict(
+        {  # kegnet_tf.networks.generators.ImageGenerator
+            "latent_dim": 10,  # paper
+            "units": (256, 128),  # release
+            "filters": (64, 16, 4),  # release
+        }
+    )
+    config.decoder = ConfigDict(
+        {  # kegnet_tf.networks.decoder.Decoder
+            "units": 120,  # release
+            "hidden_layers": 1,  # paper, for MNIST
+        }
+    )
+    config.extraction = ConfigDict(
+        {  # kegnet_tf.extraction.extract
+            "alpha": 1.0,  # paper
+            "beta": 0.0,  # paper, for MNIST
+            "distance": "l1",  # release
+            "learning_rate": 1e-3,  # release, for MNIST
+            "batch_size": 256,  # release
+            "epochs": 6 if quick else 40,  # ours; release: 200
+            "steps_per_epoch": 100,  # release
+            "jit_compile": False,
+        }
+    )
+    config.synthesis = ConfigDict({"labels": "uniform"})  # kegnet_tf.synthesis; paper
+    config.batch_size = 64  # of distillation; release
+    config.synthetic_size = 0  # 0 draws fresh data for each step; release: 6,400 a generator
+    config.held_out = 5000  # ours: as many as the paper's validation split
+    config.save_synthetic = 0  # how many examples land in synthetic.npz
+    config.distillation = ConfigDict(
+        {  # kegnet_tf.distillation.distil
+            "loss": "cross_entropy",  # paper
+            "temperature": 1.0,  # paper
+            "learning_rate": 1e-4,
+            "epochs": 3 if quick else 20,
+            "steps_per_epoch": 200,
+            "selection": "last",
+            "jit_compile": False,
+        }
+    )
+    return config

@@ -1,0 +1,64 @@
+"""What the binaries share: presets by name, and one line for what went wrong."""
+
+import importlib.resources
+import os
+import sys
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_DATASET = flags.DEFINE_string(
+    "dataset", "mnist", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."
+)
+_QUICK = flags.DEFINE_bool("quick", False, "The preset's short form, to see everything once.")
+
+
+def presets():
+    """Names that `--dataset` takes."""
+    folder = importlib.resources.files("kegnet_tf.configs")
+    names = {entry.name.removesuffix(".py") for entry in folder.iterdir()}
+    return sorted(names - {"base", "__init__", "__pycache__"})
+
+
+def run(main):
+    """Parses flags, with `--config` the preset of `--dataset`, and calls `main`.
+
+    Bad input (ValueError, OSError) ends in one line on standard error and exit code 1;
+    `--verbosity=1` adds the traceback.
+
+    Args:
+        main: function of the configuration, an `ml_collections.ConfigDict`, and nothing else.
+    """
+
+    def call(argv):
+        try:
+            if len(argv) > 1:
+                raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")
+            main(flags.FLAGS.config)
+        except (OSError, ValueError) as error:
+            logging.debug("Ended by:", exc_info=True)
+            _fail(error)
+
+    app.run(call, flags_parser=_parse)
+
+
+def _parse(argv):
+    try:
+        flags.FLAGS(argv, known_only=True)
+        if _DATASET.value not in presets():
+            raise ValueError(
+                f"`dataset` must be one of {', '.join(presets())}. Received: {_DATASET.value!r}."
+            )
+        preset = str(importlib.resources.files("kegnet_tf.configs") / f"{_DATASET.value}.py")
+        config_flags.DEFINE_config_file("config", f"{preset}:{'quick' if _QUICK.value else ''}")
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        _fail(error)
+
+
+def _fail(error):
+    message = " ".join(str(error).split())
+    print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,1 @@
+"""Real data, for training teachers and for measuring what came out; nothing that learns sees it."""

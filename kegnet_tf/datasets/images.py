@@ -1,0 +1,60 @@
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageDataset:
+    """An image data set of TFDS, as a classifier eats it.
+
+    Attributes:
+        name: name of the TFDS builder.
+        image_shape: (height, width, channels) after resizing.
+        label_names: one name per class, in the order of the labels.
+        mean: mean of the training images in [0, 1], one per channel.
+        std: standard deviation likewise.
+        splits: TFDS's split expression for each of "train", "valid" and "test".
+    """
+
+    name: str
+    image_shape: tuple
+    label_names: tuple
+    mean: tuple
+    std: tuple
+    splits: dict
+
+    def is_prepared(self):
+        """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already."""
+        return tfds.builder(self.name).is_prepared()
+
+    def load(self, split, download=False):
+        """Reads one split into memory.
+
+        Args:
+            split: "train", "valid" or "test".
+            download: whether TFDS may fetch and prepare what is missing.
+
+        Returns:
+            (x, label): float32 images, [size, height, width, channels], standardised, and int64
+            labels, [size].
+
+        Raises:
+            ValueError: if `split` is not known, or the data are absent and `download` is false.
+        """
+        if split not in self.splits:
+            raise ValueError(f"`split` must be one of {sorted(self.splits)}. Received: {split!r}.")
+        if not download and not self.is_prepared():
+            raise ValueError(
+                f"`TFDS_DATA_DIR` must hold {self.name!r}, or `download` be true. "
+                "Received: nothing found."
+            )
+        data = tfds.load(self.name, split=self.splits[split], download=download, as_supervised=True)
+        batches = list(data.batch(1000).map(self._standardise).as_numpy_iterator())
+        x, label = zip(*batches, strict=True)
+        return np.concatenate(x), np.concatenate(label)
+
+    def _standardise(self, image, label):
+        x = tf.image.resize(tf.cast(image, tf.float32) / 255.0, self.image_shape[:2])
+        return (x - tf.constant(self.mean)) / tf.constant(self.std), label

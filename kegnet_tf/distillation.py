@@ -1,0 +1,151 @@
+import keras
+import tensorflow as tf
+
+from kegnet_tf import losses
+
+LOSSES = ("cross_entropy", "logits")
+SELECTIONS = ("last", "agreement")
+
+
+class Distiller(keras.Model):
+    """Trains a student on a teacher's answers to artificial data.
+
+    Args:
+        student: classifier from x to logits, trained in place.
+        **kwargs: of `keras.Model`.
+    """
+
+    def __init__(self, student, **kwargs):
+        super().__init__(**kwargs)
+        self.student = student
+        self.loss_mean = keras.metrics.Mean("loss")
+        self.agreement = keras.metrics.CategoricalAccuracy("agreement")
+        self.built = True
+
+    def compile(self, optimizer, loss="cross_entropy", temperature=1.0, **kwargs):
+        """Configures training.
+
+        Args:
+            optimizer: a Keras optimiser.
+            loss: "cross_entropy" (Equation 11, the paper's) or "logits" (squared error on centred
+                logits).
+            temperature: of the cross entropy, above 0; the paper has 1.
+            **kwargs: of `keras.Model.compile`.
+
+        Raises:
+            ValueError: if `loss` is unknown or `temperature` not above 0.
+        """
+        if loss not in LOSSES:
+            raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}. Received: {loss!r}.")
+        if not temperature > 0:
+            raise ValueError(f"`temperature` must be above 0. Received: {temperature}.")
+        super().compile(optimizer=optimizer, **kwargs)
+        self.distillation_loss, self.temperature = loss, temperature
+        self.optimizer.build(self.student.trainable_variables)
+
+    @property
+    def metrics(self):
+        return [self.loss_mean, self.agreement]
+
+    def call(self, inputs, training=None):
+        return self.student(inputs, training=training)
+
+    def compute_distillation_loss(self, p, logits):
+        if self.distillation_loss == "logits":
+            return losses.logit_loss(p, logits)
+        return losses.distillation_loss(p, logits, self.temperature)
+
+    def train_step(self, data):
+        x, p = data
+        with tf.GradientTape() as tape:
+            logits = self.student(x, training=True)
+            loss = self.compute_distillation_loss(p, logits)
+        variables = self.student.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self._update_metrics(p, logits, loss)
+
+    def test_step(self, data):
+        x, p = data
+        logits = self.student(x, training=False)
+        return self._update_metrics(p, logits, self.compute_distillation_loss(p, logits))
+
+    def _update_metrics(self, p, logits, loss):
+        self.loss_mean.update_state(loss)
+        self.agreement.update_state(p, logits)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def distil(
+    student,
+    data,
+    held_out,
+    *,
+    loss="cross_entropy",
+    temperature=1.0,
+    learning_rate=1e-4,
+    epochs=20,
+    steps_per_epoch=500,
+    selection="last",
+    jit_compile=False,
+    callbacks=(),
+    verbose=2,
+):
+    """Trains a student on a stream of artificial data, without real data anywhere.
+
+    Args:
+        student: classifier from x to logits, trained in place.
+        data: endless `tf.data.Dataset` of (x, p), as from `synthesis.stream`.
+        held_out: (x, p) arrays, kept from training, on which agreement is measured each epoch.
+        loss: "cross_entropy" or "logits", see `Distiller.compile`.
+        temperature: of the cross entropy.
+        learning_rate: Adam's, at the start; a cosine takes it to 0.
+        epochs: times `steps_per_epoch` steps.
+        steps_per_epoch: steps in an epoch.
+        selection: "last" keeps the student of the last epoch, "agreement" the one that agrees best
+            with the teacher on `held_out`.
+        jit_compile: whether XLA compiles the step.
+        callbacks: Keras callbacks.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        Keras' `History`.
+
+    Raises:
+        ValueError: if an argument lies outside its range.
+    """
+    if selection not in SELECTIONS:
+        raise ValueError(
+            f"`selection` must be one of {', '.join(SELECTIONS)}. Received: {selection!r}."
+        )
+    for name, value in (
+        ("learning_rate", learning_rate),
+        ("epochs", epochs),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if not value > 0:
+            raise ValueError(f"`{name}` must be above 0. Received: {value}.")
+    distiller = Distiller(student)
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
+    distiller.compile(
+        keras.optimizers.Adam(schedule),
+        loss,
+        temperature,
+        jit_compile=jit_compile,
+        steps_per_execution=steps_per_epoch,
+    )
+    callbacks = list(callbacks)
+    if selection == "agreement":
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "val_agreement", patience=epochs, mode="max", restore_best_weights=True
+            )
+        )
+    return distiller.fit(
+        data,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
+        callbacks=callbacks,
+        verbose=verbose,
+    )

@@ -1,0 +1,44 @@
+import numpy as np
+
+
+def trainable_parameters(model):
+    """Trainable parameters: gamma and beta of a BatchNorm count, its moving statistics do not."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def compression_ratio(teacher, student):
+    """Trainable parameters of the teacher over those of the student; above 1 is smaller."""
+    return trainable_parameters(teacher) / trainable_parameters(student)
+
+
+def accuracy(predict, x, label):
+    """Share of examples whose largest output is their label.
+
+    Args:
+        predict: function from a batch to logits or probabilities, arrays.
+        x: data, [size, ...].
+        label: integers, [size].
+
+    Returns:
+        A fraction.
+    """
+    return float(np.mean(_answers(predict, x) == label))
+
+
+def agreement(predict, x, p):
+    """Share of examples whose largest output is the teacher's.
+
+    Args:
+        predict: function from a batch to logits or probabilities, arrays.
+        x: data, [size, ...].
+        p: the teacher's probabilities, [size, num_classes].
+
+    Returns:
+        A fraction.
+    """
+    return float(np.mean(_answers(predict, x) == np.argmax(p, axis=-1)))
+
+
+def _answers(predict, x, batch_size=500):
+    batches = [x[start : start + batch_size] for start in range(0, len(x), batch_size)]
+    return np.concatenate([np.argmax(predict(batch), axis=-1) for batch in batches])

@@ -1,0 +1,89 @@
+import pathlib
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kegnet_tf import evaluation
+
+
+def export(model, folder, x):
+    """Writes a SavedModel and a LiteRT float32 file, and checks each against the Keras model.
+
+    Args:
+        model: a built Keras model with one input.
+        folder: an existing folder; it gets `saved_model/` and `student.tflite`.
+        x: data to compare on, [size, ...].
+
+    Returns:
+        A list of {"format", "path", "bytes", "max_abs_error", "agreement"}: `path` is relative to
+        `folder`, the error is the largest absolute difference of an output on `x`, and agreement
+        the share of `x` with the same largest output.
+    """
+    folder = pathlib.Path(folder)
+    reference = np.concatenate([np.asarray(model(batch)) for batch in _batches(x)])
+    model.export(folder / "saved_model", format="tf_saved_model", verbose=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        # Conversion fails or succeeds in scratch: no half file ever stands in `folder`.
+        lite = pathlib.Path(scratch) / "student.tflite"
+        model.export(lite, format="litert", verbose=False)
+        (folder / "student.tflite").write_bytes(lite.read_bytes())
+    rows = []
+    for form, name, predict in (
+        ("saved_model", "saved_model", saved_model_predictor(folder / "saved_model")),
+        ("litert_float32", "student.tflite", litert_predictor(folder / "student.tflite")),
+    ):
+        outputs = np.concatenate([predict(batch) for batch in _batches(x)])
+        rows.append(
+            {
+                "format": form,
+                "path": name,
+                "bytes": _size(folder / name),
+                "max_abs_error": float(np.max(np.abs(outputs - reference))),
+                "agreement": evaluation.agreement(predict, x, reference),
+            }
+        )
+    return rows
+
+
+def saved_model_predictor(path):
+    """Function from a batch, an array, to the outputs of a SavedModel's `serving_default`."""
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures["serving_default"]
+    (name,) = signature.structured_input_signature[1]
+
+    def predict(x):
+        predict.model = loaded  # keeps the variables alive
+        (output,) = signature(**{name: tf.constant(x)}).values()
+        return output.numpy()
+
+    return predict
+
+
+def litert_predictor(path):
+    """Function from a batch, an array, to the outputs of a `.tflite` file.
+
+    Raises:
+        ValueError: if the file is not a LiteRT model.
+    """
+    interpreter = Interpreter(str(path))
+    (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def predict(x):
+        interpreter.resize_tensor_input(inputs["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(inputs["index"], x)
+        interpreter.invoke()
+        return interpreter.get_tensor(outputs["index"])
+
+    return predict
+
+
+def _batches(x, size=500):
+    return (x[start : start + size] for start in range(0, len(x), size))
+
+
+def _size(path):
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

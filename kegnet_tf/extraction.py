@@ -1,0 +1,213 @@
+import keras
+import tensorflow as tf
+
+from kegnet_tf import latents, losses
+
+
+@keras.saving.register_keras_serializable(package="kegnet_tf")
+class ClassBalance(keras.metrics.Metric):
+    """Entropy of the teacher's answers over the classes, in units of the largest possible.
+
+    1 where every class is answered equally often, 0 where one class takes all.
+
+    Args:
+        num_classes: how many classes there are.
+        name: of the metric.
+        **kwargs: of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, num_classes, name="class_balance", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.num_classes = num_classes
+        self.counts = self.add_weight(shape=(num_classes,), initializer="zeros", name="counts")
+
+    def update_state(self, logits):
+        answers = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        self.counts.assign_add(
+            tf.math.bincount(answers, minlength=self.num_classes, dtype=tf.float32)
+        )
+
+    def result(self):
+        p = self.counts / tf.maximum(tf.reduce_sum(self.counts), 1.0)
+        return -tf.reduce_sum(tf.math.xlogy(p, p)) / tf.math.log(float(self.num_classes))
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+class KegNet(keras.Model):
+    """Trains a generator and its decoder to extract what a frozen teacher knows.
+
+    The loss is classifier_loss + alpha decoder_loss + beta diversity_loss (Equation 7). Only the
+    variables of generator and decoder reach the optimiser, and the teacher runs in inference mode.
+
+    Args:
+        teacher: classifier from x to logits, [batch, num_classes].
+        generator: model from (y, z) to x.
+        decoder: model from x to z.
+        **kwargs: of `keras.Model`.
+    """
+
+    def __init__(self, teacher, generator, decoder, **kwargs):
+        super().__init__(**kwargs)
+        self.teacher = teacher
+        self.generator = generator
+        self.decoder = decoder
+        self.means = {
+            name: keras.metrics.Mean(name)
+            for name in ("loss", "classifier_loss", "decoder_loss", "diversity_loss", "confidence")
+        }
+        self.accuracy = keras.metrics.CategoricalAccuracy("accuracy")
+        self.class_balance = ClassBalance(generator.num_classes)
+        self.built = True
+
+    def compile(self, optimizer, alpha=1.0, beta=0.0, distance="l1", **kwargs):
+        """Configures training.
+
+        Args:
+            optimizer: a Keras optimiser.
+            alpha: weight of the decoder loss, 0 or more.
+            beta: weight of the diversity loss, 0 or more; at 0 that loss is not computed.
+            distance: "l1" or "l2", of the diversity loss.
+            **kwargs: of `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a weight is negative.
+        """
+        for name, weight in (("alpha", alpha), ("beta", beta)):
+            if not weight >= 0:
+                raise ValueError(f"`{name}` must be 0 or more. Received: {weight}.")
+        super().compile(optimizer=optimizer, **kwargs)
+        self.alpha, self.beta, self.distance = alpha, beta, distance
+        self.optimizer.build(self.learned_variables)
+
+    @property
+    def learned_variables(self):
+        return self.generator.trainable_variables + self.decoder.trainable_variables
+
+    @property
+    def metrics(self):
+        means = [mean for name, mean in self.means.items() if name != "diversity_loss" or self.beta]
+        return [*means, self.accuracy, self.class_balance]
+
+    def call(self, inputs, training=None):
+        return self.generator(inputs, training=training)
+
+    def compute_losses(self, y, z, training):
+        """Every term of Equation 7 for one batch.
+
+        Args:
+            y: label vectors, [batch, num_classes].
+            z: latents, [batch, latent_dim].
+            training: whether generator and decoder run in training mode.
+
+        Returns:
+            (terms, logits): losses by name, "loss" their weighted sum, and the teacher's answers.
+        """
+        x = self.generator((y, z), training=training)
+        logits = self.teacher(x, training=False)
+        terms = {"classifier_loss": losses.classifier_loss(y, logits)}
+        terms["decoder_loss"] = losses.decoder_loss(z, self.decoder(x, training=training))
+        terms["loss"] = terms["classifier_loss"] + self.alpha * terms["decoder_loss"]
+        if self.beta:
+            terms["diversity_loss"] = losses.diversity_loss(z, x, self.distance)
+            terms["loss"] += self.beta * terms["diversity_loss"]
+        return terms, logits
+
+    def train_step(self, data):
+        y, z = data
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in self.learned_variables])
+            terms, logits = self.compute_losses(y, z, training=True)
+        gradients = tape.gradient(
+            terms["loss"], [variable.value for variable in self.learned_variables]
+        )
+        self.optimizer.apply_gradients(zip(gradients, self.learned_variables, strict=True))
+        return self._update_metrics(y, terms, logits)
+
+    def test_step(self, data):
+        y, z = data
+        return self._update_metrics(y, *self.compute_losses(y, z, training=False))
+
+    def _update_metrics(self, y, terms, logits):
+        terms["confidence"] = tf.reduce_mean(tf.reduce_max(tf.nn.softmax(logits), axis=-1))
+        for name, value in terms.items():
+            self.means[name].update_state(value)
+        self.accuracy.update_state(y, logits)
+        self.class_balance.update_state(logits)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def extract(
+    teacher,
+    generator,
+    decoder,
+    *,
+    seed,
+    alpha=1.0,
+    beta=0.0,
+    distance="l1",
+    learning_rate=1e-3,
+    batch_size=256,
+    epochs=200,
+    steps_per_epoch=100,
+    jit_compile=False,
+    callbacks=(),
+    verbose=2,
+):
+    """Trains one generator on a teacher; the defaults are the paper's for MNIST.
+
+    Args:
+        teacher: classifier from x to logits; it stays as it is.
+        generator: model from (y, z) to x, trained in place.
+        decoder: model from x to z, trained in place.
+        seed: integer of the stream of (y, z).
+        alpha: weight of the decoder loss.
+        beta: weight of the diversity loss.
+        distance: "l1" or "l2", of the diversity loss.
+        learning_rate: Adam's.
+        batch_size: latents in a step.
+        epochs: times `steps_per_epoch` steps; progress and backups come once an epoch.
+        steps_per_epoch: steps in an epoch.
+        jit_compile: whether XLA compiles the step.
+        callbacks: Keras callbacks. With `keras.callbacks.BackupAndRestore` a training that was
+            killed goes on after its last whole epoch, with the latents that come next.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        Keras' `History` of the losses and of what the teacher says of the data.
+
+    Raises:
+        ValueError: if a number lies outside its range.
+    """
+    for name, value in (
+        ("learning_rate", learning_rate),
+        ("batch_size", batch_size),
+        ("epochs", epochs),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if not value > 0:
+            raise ValueError(f"`{name}` must be above 0. Received: {value}.")
+    kegnet = KegNet(teacher, generator, decoder)
+    kegnet.compile(
+        keras.optimizers.Adam(learning_rate),
+        alpha,
+        beta,
+        distance,
+        jit_compile=jit_compile,
+        steps_per_execution=steps_per_epoch,
+    )
+    data = latents.stream(
+        seed,
+        batch_size,
+        generator.num_classes,
+        generator.latent_dim,
+        start=kegnet.optimizer.iterations.value,
+    )
+    return kegnet.fit(
+        data,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        callbacks=list(callbacks),
+        verbose=verbose,
+    )

@@ -1,0 +1,76 @@
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+
+def derive_seed(seed, stage, *indices):
+    """Seed of one stream of a run: another integer for each stage and index.
+
+    Args:
+        seed: the run's integer seed.
+        stage: name of the stage, such as "extraction".
+        *indices: non-negative integers, such as a generator's.
+
+    Returns:
+        An integer in [0, 2^31).
+    """
+    words = np.random.SeedSequence([seed, zlib.crc32(stage.encode()), *indices])
+    return int(words.generate_state(1)[0] >> 1)
+
+
+def sample(seed, step, batch_size, num_classes, latent_dim, labels):
+    """Draws one batch of (y, z): the same one for the same seed and step.
+
+    Args:
+        seed: integer.
+        step: integer or scalar tensor; the batch's place in its stream.
+        batch_size: rows.
+        num_classes: length of y.
+        latent_dim: length of z.
+        labels: "onehot" for one class a row, each equally likely, or "uniform" for elementwise
+            U(0, 1), not normalised.
+
+    Returns:
+        (y, z), float32: label vectors, [batch, num_classes], and latents from N(0, I),
+        [batch, latent_dim].
+
+    Raises:
+        ValueError: if `labels` is neither.
+    """
+    seed_y, seed_z = tf.unstack(tf.random.split([seed, step], 2))
+    if labels == "onehot":
+        label = tf.random.stateless_uniform([batch_size], seed_y, 0, num_classes, tf.int32)
+        y = tf.one_hot(label, num_classes)
+    elif labels == "uniform":
+        y = tf.random.stateless_uniform([batch_size, num_classes], seed_y)
+    else:
+        raise ValueError(f"`labels` must be 'onehot' or 'uniform'. Received: {labels!r}.")
+    return y, tf.random.stateless_normal([batch_size, latent_dim], seed_z)
+
+
+def stream(seed, batch_size, num_classes, latent_dim, labels="onehot", start=0):
+    """Endless stream of `sample`'s batches.
+
+    Args:
+        seed: integer.
+        batch_size: rows of a batch.
+        num_classes: length of y.
+        latent_dim: length of z.
+        labels: as in `sample`. The default is the paper's law for training a generator.
+        start: the first batch's place, an integer or a `tf.Variable`. A variable is read when the
+            iteration begins, so that a training whose step count was restored goes on where it
+            stopped.
+
+    Returns:
+        A `tf.data.Dataset` of (y, z).
+    """
+
+    def from_start(_):
+        first = tf.cast(tf.convert_to_tensor(start), tf.int64)
+        return tf.data.Dataset.counter(first)
+
+    steps = tf.data.Dataset.from_tensors(0).flat_map(from_start)
+    return steps.map(
+        lambda step: sample(seed, step, batch_size, num_classes, latent_dim, labels)
+    ).prefetch(2)
