@@ -58,7 +58,7 @@ def get_config(mode=""):
         }
     )
     config.synthesis = ConfigDict({"labels": "uniform"})  # kegnet_tf.synthesis; paper
-    config.batch_size = 64  # of distillation; release
+    config.batch_size = 128  # of distillation; ours (release: 64 at a tenth of the rate)
     config.synthetic_size = 0  # 0 draws fresh data for each step; release: 6,400 a generator
     config.held_out = 5000  # ours: as many as the paper's validation split
     config.save_synthetic = 0  # how many examples land in synthetic.npz
@@ -66,8 +66,8 @@ def get_config(mode=""):
         {  # kegnet_tf.distillation.distil
             "loss": "cross_entropy",  # paper
             "temperature": 1.0,  # paper
-            "learning_rate": 1e-4,
-            "epochs": 3 if quick else 20,
+            "learning_rate": 1e-3,  # ours, on MNIST's validation split; decayed to 0 by a cosine
+            "epochs": 3 if quick else 30,  # ours
             "steps_per_epoch": 200,
             "selection": "last",
             "jit_compile": False,

@@ -4,8 +4,9 @@ bin/kegnet-teacher --dataset=mnist --output=mnist.keras
 bin/kegnet --dataset=mnist
 """
 
-from kegnet_tf.configs import base
 from ml_collections import ConfigDict
+
+from kegnet_tf.configs import base
 
 
 def get_config(mode=""):

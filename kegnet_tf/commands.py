@@ -7,7 +7,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _DATASET = flags.DEFINE_string(
     "dataset", "mnist", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."
@@ -33,6 +33,8 @@ def run(main):
     """
 
     def call(argv):
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.ERROR)
         try:
             if len(argv) > 1:
                 raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")

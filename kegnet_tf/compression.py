@@ -1,3 +1,15 @@
+"""Ranks for the layers of a whole model, and the student that they make.
+
+A candidate is a `keras.layers.Conv2D` or `keras.layers.Dense`; layers of derived classes are not.
+Its path is its name, or "outer/inner" inside a nested model; a layer called in several places is
+one candidate, under the path of its first call. Wherever candidates are named, a path, a layer's
+own name, or a regular expression that fits one of the two in full will do.
+"""
+
+import math
+import numbers
+import re
+
 import keras
 import numpy as np
 from keras import ops
@@ -5,44 +17,326 @@ from keras import ops
 from kegnet_tf import vbmf
 from kegnet_tf.layers import TuckerConv2D, TuckerDense
 
+_TUCKER = {keras.layers.Conv2D: TuckerConv2D, keras.layers.Dense: TuckerDense}
+
+
+def compress(model, ranks=None, *, energy=None, target_ratio=None, layers=(), skip=()):
+    """A copy of a model with some layers Tucker-decomposed; the original stays as it is.
+
+    At most one of `ranks`, `energy` and `target_ratio` is given; none means `ranks="vbmf"`. What
+    would not shrink is left alone, and `layer_report` says so; only a pair is always honoured.
+
+    Args:
+        model: a built Functional or Sequential model; those nested in it are compressed as well.
+        ranks: "vbmf", a fraction of the channels in (0, 1] or a pair (in, out), each in [1,
+            channels]; one for all candidates, or a dict by name.
+        energy: share in (0, 1] of the squared singular values that each channel unfolding keeps.
+        target_ratio: at least 1; trainable parameters of the model over those of the student, where
+            no layer is frozen. Reached from above, with the ranks that make the product of the
+            kernels' kept shares of squared norm largest.
+        layers: names of the candidates; None or () for all.
+        skip: names of candidates to leave alone.
+
+    Returns:
+        A Functional model, not compiled, every layer trainable, every other weight copied.
+
+    Raises:
+        ValueError: if the model has no graph, a name fits no candidate (in `ranks`: none that is
+            not excluded and can be decomposed), a value lies outside, or the ratio is out of reach.
+    """
+    if sum(value is not None for value in (ranks, energy, target_ratio)) > 1:
+        raise ValueError(
+            "At most one of `ranks`, `energy` and `target_ratio` must be given. "
+            f"Received: {ranks!r}, {energy!r} and {target_ratio!r}."
+        )
+    candidates = {path: layer for layer, (path, _) in _calls(model).items()}
+    chosen = _matching("layers", layers, candidates) if layers else candidates.keys()
+    chosen = chosen - _matching("skip", skip or (), candidates)
+    answers = {layer: _obstacle(layer) or "not chosen" for layer in candidates.values()}
+    free = {
+        path: layer for path, layer in candidates.items() if path in chosen and not _obstacle(layer)
+    }
+    if target_ratio is not None:
+        answers |= _spend(model, list(free.values()), target_ratio)
+    elif isinstance(ranks, dict):
+        for name, value in ranks.items():
+            for path in _matching("ranks", [name], free):
+                answers[free[path]] = _answer(free[path], value)
+    else:
+        ranks = "vbmf" if ranks is None else ranks
+        answers |= {layer: _answer(layer, ranks, energy) for layer in free.values()}
+    return _rebuild(model, answers)
+
+
+def layer_report(model, student):
+    """What became of each candidate, in the order of the model.
+
+    Args:
+        model: the model that was compressed.
+        student: what `compress` made of it.
+
+    Returns:
+        A list of {"name", "ranks", "parameters", "multiply_adds", "error", "note"}. `name` is the
+        path; `ranks` is None where the layer was left alone, and `note`, else "", says why ("left
+        alone" if the student was loaded from a file); the next two are (before, after), the
+        multiply-adds those of one example over all calls, None where an input's size is open;
+        `error` is the kernel's relative Frobenius error.
+
+    Raises:
+        ValueError: if `student` was not made of `model`.
+    """
+    kinds = {*_TUCKER, *_TUCKER.values()}
+    made = {path: layer for layer, (path, _) in _calls(student, kinds).items()}
+    rows = []
+    for layer, (path, shapes) in _calls(model).items():
+        if path not in made:
+            raise ValueError(f"`student` must be made of `model`. Received: one without {path!r}.")
+        both = layer, made[path]
+        ranks = getattr(made[path], "ranks", None)
+        dense = ops.convert_to_numpy(layer.kernel)
+        lost = ops.convert_to_numpy(made[path].dense_kernel()) - dense if ranks else 0.0
+        rows.append(
+            {
+                "name": path,
+                "ranks": ranks,
+                "parameters": tuple(one.count_params() for one in both),
+                "multiply_adds": tuple(_multiply_adds(one, shapes) for one in both),
+                "error": float(np.linalg.norm(lost) / (np.linalg.norm(dense) or 1.0)),
+                "note": "" if ranks else getattr(made[path], "left_alone", "left alone"),
+            }
+        )
+    return rows
+
 
 def vbmf_ranks(layer):
     """Ranks (in, out) by variational Bayes on the two channel unfoldings of a layer's kernel."""
-    kernel = ops.convert_to_numpy(layer.kernel)
-    return tuple(
-        vbmf.rank(np.moveaxis(kernel, mode, 0).reshape(kernel.shape[mode], -1), minimum=1)
-        for mode in (-2, -1)
+    return tuple(vbmf.rank(unfolding, minimum=1) for unfolding in _unfoldings(layer))
+
+
+def _answer(layer, ranks, energy=None):
+    """Ranks (in, out) for a layer, or why it is left alone."""
+    if isinstance(ranks, tuple | list):
+        if len(ranks) != 2 or not all(isinstance(rank, numbers.Integral) for rank in ranks):
+            raise ValueError(
+                f"`ranks` must be two integers, (in, out), for layer {layer.name!r}. "
+                f"Received: {ranks}."
+            )
+        return tuple(int(rank) for rank in ranks)
+    if energy is not None:
+        _check_share("energy", energy)
+        spectra = (np.cumsum(_squared_singular_values(matrix)) for matrix in _unfoldings(layer))
+        # Shares are compared up to the rounding of float32 kernels.
+        pair = [1 + int(np.sum(kept < (energy - 1e-12) * kept[-1])) for kept in spectra]
+    elif isinstance(ranks, str) and ranks == "vbmf":
+        pair = vbmf_ranks(layer)
+    else:
+        _check_share("ranks", ranks, "be 'vbmf', a pair (in, out) or a fraction and ")
+        pair = [max(1, round(ranks * size)) for size in layer.kernel.shape[-2:]]
+    window, size_in, size_out = _shape(layer)
+    # One side of a core spans no more than the other side times the window.
+    pair = min(pair[0], window * pair[1]), min(pair[1], window * pair[0])
+    shrinks = _factors_size(_shape(layer), *pair) < window * size_in * size_out
+    return pair if shrinks else "would not shrink"
+
+
+def _check_share(name, value, also=""):
+    if not isinstance(value, numbers.Real) or not 0 < value <= 1:
+        raise ValueError(f"`{name}` must {also}lie in (0, 1]. Received: {value!r}.")
+
+
+def _spend(model, free, ratio):
+    """By layer, ranks (in, out) or why it is left alone, at a ratio of the whole model."""
+    menus = [_menu(layer) for layer in free]
+    total = sum(math.prod(v.shape) for v in _rebuild(model, {}).trainable_variables)
+    fixed = total - sum(cost[-1] for _, cost, _ in menus)
+    largest = total / (fixed + sum(min(cost) for _, cost, _ in menus))
+    if not isinstance(ratio, numbers.Real) or not 1 <= ratio <= largest:
+        raise ValueError(
+            f"`target_ratio` must lie in [1, {math.floor(100 * largest) / 100}] for this model and "
+            f"these layers. Received: {ratio!r}."
+        )
+    picks = _knapsack(menus, total / ratio - fixed)
+    answers = {}
+    for layer, (ranks, _, _), pick in zip(free, menus, picks, strict=True):
+        spared = "worth its size" if len(ranks) else "would not shrink"
+        answers[layer] = tuple(ranks[pick].tolist()) if pick < len(ranks) else spared
+    return answers
+
+
+def _menu(layer):
+    """What a layer can become: smaller ones, and last itself as it is.
+
+    Returns:
+        Ranks, [choices - 1, 2]; sizes of the kernel, [choices]; losses, [choices]: minus the
+        logarithm of the share of squared norm that truncated higher-order SVD keeps.
+    """
+    unfoldings, shape = _unfoldings(layer), _shape(layer)
+    if shape[0] == 1:
+        kept = np.cumsum(_squared_singular_values(unfoldings[0]))
+        ranks = np.repeat(np.arange(len(kept))[:, None], 2, axis=1) + 1
+    else:
+        u_in, u_out = (np.linalg.eigh(matrix @ matrix.T)[1][:, ::-1] for matrix in unfoldings)
+        core = u_in.T @ ops.convert_to_numpy(layer.kernel).reshape(shape) @ u_out
+        kept = np.sum(core**2, axis=0).cumsum(0).cumsum(1).ravel()
+        ranks = np.indices(shape[1:]).reshape(2, -1).T + 1
+    cost = _factors_size(shape, *ranks.T)
+    loss = -np.log(np.clip(kept / (kept[-1] or 1.0), 1e-9, 1))
+    smaller = cost < math.prod(shape)
+    return ranks[smaller], np.append(cost[smaller], math.prod(shape)), np.append(loss[smaller], 0.0)
+
+
+def _knapsack(menus, budget):
+    """A pick from each menu, within a budget, at the least sum of losses that is found."""
+
+    def at_price(exponent):
+        return [int(np.argmin(loss + 10.0**exponent * cost)) for _, cost, loss in menus]
+
+    def rest(picks):
+        return budget - sum(cost[pick] for (_, cost, _), pick in zip(menus, picks, strict=True))
+
+    dear, cheap = 10.0, -30.0
+    for _ in range(60):
+        middle = (dear + cheap) / 2
+        dear, cheap = (middle, cheap) if rest(at_price(middle)) >= 0 else (dear, middle)
+    picks = at_price(dear)
+    for index, pick in enumerate(at_price(cheap)):
+        if pick != picks[index]:  # between the two prices it jumps past the budget
+            _, cost, loss = menus[index]
+            fits = cost <= cost[picks[index]] + rest(picks)
+            picks[index] = int(np.argmin(np.where(fits, loss, np.inf)))
+    return picks
+
+
+def _shape(layer):
+    """(pixels of the window, in, out) of a layer's kernel."""
+    *window, size_in, size_out = layer.kernel.shape
+    return math.prod(window), size_in, size_out
+
+
+def _factors_size(shape, r_in, r_out):
+    window, size_in, size_out = shape
+    return size_in * r_in + window * r_in * r_out + r_out * size_out
+
+
+def _unfoldings(layer):
+    """A kernel's two channel unfoldings, [in, rest] and [out, rest], in float64."""
+    kernel = ops.convert_to_numpy(layer.kernel).astype(np.float64)
+    return [np.moveaxis(kernel, mode, 0).reshape(kernel.shape[mode], -1) for mode in (-2, -1)]
+
+
+def _squared_singular_values(matrix):
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    return np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0)
+
+
+def _multiply_adds(layer, shapes):
+    """Of one example, over one call for each input shape; None where one is open."""
+    if any(None in shape[1:] for shape in shapes):
+        return None
+    total = 0
+    for shape in shapes:
+        for part in (
+            (layer.squeeze, layer.core, layer.expand) if hasattr(layer, "core") else [layer]
+        ):
+            shape = part.compute_output_shape(shape)
+            total += math.prod(shape[1:]) * math.prod(part.kernel.shape[:-1])
+    return total
+
+
+def _graph(model):
+    """A plain Functional model of the same layers, with no class or compilation of its own."""
+    if isinstance(model, keras.Function):
+        return keras.Model(model.input, model.output, name=model.name)
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    raise ValueError(
+        "`model` must be a built Functional or Sequential model: a subclassed one cannot be "
+        "rewritten, but a functional student can be given instead with --student=arch.keras. "
+        f"Received: {type(model).__name__}."
     )
 
 
-def compress(model, ranks):
-    """A copy of a model with some layers Tucker-decomposed; the original stays as it is.
+def _calls(model, kinds=_TUCKER, prefix=""):
+    """{layer: (path, shapes of its inputs, one a call)} for the layers of these kinds."""
+    found = {}
+    graph = _graph(model)
+    for layer, config in zip(graph.operations, graph.get_config()["layers"], strict=True):
+        for node in config["inbound_nodes"]:
+            if isinstance(layer, keras.Function | keras.Sequential):
+                inner = _calls(layer, kinds, f"{prefix}{layer.name}/")
+            elif type(layer) in kinds:
+                tensor, *_ = *node["args"], *node["kwargs"].values()
+                inner = {layer: (prefix + layer.name, [tensor["config"]["shape"]])}
+            else:
+                inner = {}
+            for one, (path, shapes) in inner.items():
+                found.setdefault(one, (path, []))[1].extend(shapes)
+    return found
 
-    Args:
-        model: a Functional or Sequential model.
-        ranks: by layer name, "vbmf" or (in, out).
 
-    Returns:
-        A model with every other weight copied.
+def _obstacle(layer):
+    """Why a candidate cannot be decomposed, or ""."""
+    if getattr(layer, "groups", 1) != 1:
+        return "grouped"
+    return "quantized" if getattr(layer, "quantization_mode", None) else ""
 
-    Raises:
-        ValueError: if a name is unknown, its layer cannot be decomposed or its ranks lie outside.
-    """
-    kinds = {keras.layers.Conv2D: TuckerConv2D, keras.layers.Dense: TuckerDense}
-    names = [layer.name for layer in model.layers if type(layer) in kinds]
-    for name in ranks:
-        if name not in names:
-            raise ValueError(f"`ranks` must name layers among {names}. Received: {name!r}.")
 
-    def clone(layer):
-        if layer.name in ranks:
-            pair = ranks[layer.name]
-            pair = vbmf_ranks(layer) if pair == "vbmf" else tuple(pair)
-            return kinds[type(layer)].from_layer(layer, pair)
-        return layer.__class__.from_config(layer.get_config())
+def _matching(argument, patterns, candidates):
+    """Paths of the candidates that a pattern fits."""
+    found = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        try:
+            fits = {
+                path
+                for path, layer in candidates.items()
+                if re.fullmatch(pattern, path) or re.fullmatch(pattern, layer.name)
+            }
+        except re.error:
+            fits = set()
+        if not fits:
+            raise ValueError(
+                f"`{argument}` must name layers among {list(candidates)}. Received: {pattern!r}."
+            )
+        found |= fits
+    return found
 
-    student = keras.models.clone_model(model, clone_function=clone)
-    for layer in model.layers:
-        if layer.name not in ranks:
-            student.get_layer(layer.name).set_weights(layer.get_weights())
+
+def _rebuild(model, answers):
+    """A copy of a model in which the layers whose answer is a pair of ranks are decomposed."""
+    copies, plain = {}, []
+
+    def copy(layer):
+        if layer not in copies:
+            if isinstance(layer, keras.Function | keras.Sequential):
+                copies[layer] = _clone(_graph(layer), copy)
+            elif isinstance(answers.get(layer), tuple):
+                copies[layer] = _TUCKER[type(layer)].from_layer(layer, answers[layer])
+            else:
+                copies[layer] = type(layer).from_config(layer.get_config())
+                plain.append(layer)
+        return copies[layer]
+
+    student = copy(model)
+    for layer in plain:  # an operation such as + has no variables
+        variables = (getattr(one, "variables", []) for one in (layer, copies[layer]))
+        for old, new in zip(*variables, strict=True):
+            new.assign(old)
+        if isinstance(layer, keras.layers.Normalization):
+            copies[layer].finalize_state()  # its call reads constants made of the variables
+        if layer in answers:
+            copies[layer].left_alone = answers[layer]
+    # Keras ignores a value that stands already, frozen parts below or not.
+    student.trainable = False
+    student.trainable = True
     return student
+
+
+def _clone(graph, copy):
+    """Keras' clone, but with the input layers' own names."""
+    inputs = {
+        id(layer.output): type(layer).from_config(layer.get_config()).output
+        for layer in graph.layers
+        if isinstance(layer, keras.layers.InputLayer)
+    }
+    inputs = keras.tree.map_structure(lambda tensor: inputs[id(tensor)], graph.input)
+    return keras.models.clone_model(graph, input_tensors=inputs, clone_function=copy)

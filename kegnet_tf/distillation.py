@@ -145,6 +145,7 @@ def distil(
         data,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
+        shuffle=False,
         validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
         callbacks=callbacks,
         verbose=verbose,

@@ -1,3 +1,6 @@
+import statistics
+import time
+
 import numpy as np
 
 
@@ -37,6 +40,22 @@ def agreement(predict, x, p):
         A fraction.
     """
     return float(np.mean(_answers(predict, x) == np.argmax(p, axis=-1)))
+
+
+def latency(predict, x, repeats=100):
+    """Median time of one call in milliseconds, after ten calls that do not count.
+
+    Args:
+        predict: function from a batch to outputs.
+        x: the batch.
+        repeats: calls that count.
+    """
+    seconds = []
+    for _ in range(10 + repeats):
+        started = time.perf_counter()
+        predict(x)
+        seconds.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(seconds[10:])
 
 
 def _answers(predict, x, batch_size=500):

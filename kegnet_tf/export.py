@@ -1,11 +1,12 @@
 import pathlib
 import tempfile
 
+import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from kegnet_tf import evaluation
+from kegnet_tf import layers  # noqa: F401 (registers the layers of students)
 
 
 def export(model, folder, x):
@@ -39,12 +40,36 @@ def export(model, folder, x):
             {
                 "format": form,
                 "path": name,
-                "bytes": _size(folder / name),
+                "bytes": size(folder / name),
                 "max_abs_error": float(np.max(np.abs(outputs - reference))),
-                "agreement": evaluation.agreement(predict, x, reference),
+                "agreement": float(np.mean(outputs.argmax(axis=-1) == reference.argmax(axis=-1))),
             }
         )
     return rows
+
+
+def predictor(path):
+    """Function from a batch, an array, to the outputs of a file.
+
+    Args:
+        path: of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+
+    Raises:
+        ValueError: if it is none of them, or broken.
+    """
+    path = pathlib.Path(path)
+    try:
+        if path.suffix == ".keras":
+            return keras.saving.load_model(path, compile=False).predict_on_batch
+        if path.suffix == ".tflite":
+            return litert_predictor(path)
+        return saved_model_predictor(path)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            "`model` must be a .keras file, a SavedModel's folder or a .tflite file. "
+            f"Received: {path} ({reason})"
+        ) from error
 
 
 def saved_model_predictor(path):
@@ -62,21 +87,20 @@ def saved_model_predictor(path):
 
 
 def litert_predictor(path):
-    """Function from a batch, an array, to the outputs of a `.tflite` file.
-
-    Raises:
-        ValueError: if the file is not a LiteRT model.
-    """
+    """Function from a batch, an array, to the outputs of a `.tflite` file."""
     interpreter = Interpreter(str(path))
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def predict(x):
-        interpreter.resize_tensor_input(inputs["index"], x.shape)
-        interpreter.allocate_tensors()
+        if predict.shape != x.shape:
+            interpreter.resize_tensor_input(inputs["index"], x.shape)
+            interpreter.allocate_tensors()
+            predict.shape = x.shape
         interpreter.set_tensor(inputs["index"], x)
         interpreter.invoke()
         return interpreter.get_tensor(outputs["index"])
 
+    predict.shape = None
     return predict
 
 
@@ -84,6 +108,11 @@ def _batches(x, size=500):
     return (x[start : start + size] for start in range(0, len(x), size))
 
 
-def _size(path):
+def size(path):
+    """Bytes of a file, or of a folder's files.
+
+    A SavedModel's `fingerprint.pb` does not count: it is random, of a length that varies.
+    """
+    path = pathlib.Path(path)
     files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return sum(f.stat().st_size for f in files if f.is_file() and f.name != "fingerprint.pb")

@@ -1,7 +1,9 @@
+import pathlib
+
 import keras
 import tensorflow as tf
 
-from kegnet_tf import latents, losses
+from kegnet_tf import latents, losses, workdir
 
 
 @keras.saving.register_keras_serializable(package="kegnet_tf")
@@ -77,6 +79,8 @@ class KegNet(keras.Model):
         for name, weight in (("alpha", alpha), ("beta", beta)):
             if not weight >= 0:
                 raise ValueError(f"`{name}` must be 0 or more. Received: {weight}.")
+        if distance not in losses.DISTANCES:
+            raise ValueError(f"`distance` must be 'l1' or 'l2'. Received: {distance!r}.")
         super().compile(optimizer=optimizer, **kwargs)
         self.alpha, self.beta, self.distance = alpha, beta, distance
         self.optimizer.build(self.learned_variables)
@@ -152,6 +156,7 @@ def extract(
     epochs=200,
     steps_per_epoch=100,
     jit_compile=False,
+    backup=None,
     callbacks=(),
     verbose=2,
 ):
@@ -170,8 +175,9 @@ def extract(
         epochs: times `steps_per_epoch` steps; progress and backups come once an epoch.
         steps_per_epoch: steps in an epoch.
         jit_compile: whether XLA compiles the step.
-        callbacks: Keras callbacks. With `keras.callbacks.BackupAndRestore` a training that was
-            killed goes on after its last whole epoch, with the latents that come next.
+        backup: path, ending in .weights.h5, that holds the state after each epoch but the last.
+            Where it stands already, training goes on from there, to the same end.
+        callbacks: Keras callbacks.
         verbose: as in `keras.Model.fit`.
 
     Returns:
@@ -197,17 +203,37 @@ def extract(
         jit_compile=jit_compile,
         steps_per_execution=steps_per_epoch,
     )
-    data = latents.stream(
-        seed,
-        batch_size,
-        generator.num_classes,
-        generator.latent_dim,
-        start=kegnet.optimizer.iterations.value,
-    )
+    callbacks = list(callbacks)
+    if backup:
+        if pathlib.Path(backup).exists():
+            kegnet.load_weights(backup)
+        callbacks.append(_Backup(backup))
+    done = int(kegnet.optimizer.iterations)
+    data = latents.stream(seed, batch_size, generator.num_classes, generator.latent_dim, start=done)
     return kegnet.fit(
         data,
         epochs=epochs,
+        initial_epoch=done // steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
-        callbacks=list(callbacks),
+        shuffle=False,
+        callbacks=callbacks,
         verbose=verbose,
     )
+
+
+class _Backup(keras.callbacks.Callback):
+    """Writes the trainer's state after each epoch but the last, in one file that is never half.
+
+    `keras.callbacks.BackupAndRestore` keeps weights and epoch in two files and writes them in
+    place: killed between the two, it resumes with weights of one epoch and the number of another.
+    Here the optimiser's step count, inside the one file, tells the epoch.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 < self.params["epochs"]:
+            with workdir.whole(self.path) as partial:
+                self.model.save_weights(partial)

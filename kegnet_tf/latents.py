@@ -15,7 +15,7 @@ def derive_seed(seed, stage, *indices):
     Returns:
         An integer in [0, 2^31).
     """
-    words = np.random.SeedSequence([seed, zlib.crc32(stage.encode()), *indices])
+    words = np.random.SeedSequence([seed, zlib.crc32(stage.encode())], spawn_key=indices)
     return int(words.generate_state(1)[0] >> 1)
 
 
@@ -38,7 +38,8 @@ def sample(seed, step, batch_size, num_classes, latent_dim, labels):
     Raises:
         ValueError: if `labels` is neither.
     """
-    seed_y, seed_z = tf.unstack(tf.random.split([seed, step], 2))
+    place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    seed_y, seed_z = tf.unstack(tf.random.split(place, 2))
     if labels == "onehot":
         label = tf.random.stateless_uniform([batch_size], seed_y, 0, num_classes, tf.int32)
         y = tf.one_hot(label, num_classes)
@@ -58,19 +59,13 @@ def stream(seed, batch_size, num_classes, latent_dim, labels="onehot", start=0):
         num_classes: length of y.
         latent_dim: length of z.
         labels: as in `sample`. The default is the paper's law for training a generator.
-        start: the first batch's place, an integer or a `tf.Variable`. A variable is read when the
-            iteration begins, so that a training whose step count was restored goes on where it
-            stopped.
+        start: the first batch's place; above 0 to go on where an earlier stream was left.
 
     Returns:
         A `tf.data.Dataset` of (y, z).
     """
-
-    def from_start(_):
-        first = tf.cast(tf.convert_to_tensor(start), tf.int64)
-        return tf.data.Dataset.counter(first)
-
-    steps = tf.data.Dataset.from_tensors(0).flat_map(from_start)
-    return steps.map(
-        lambda step: sample(seed, step, batch_size, num_classes, latent_dim, labels)
-    ).prefetch(2)
+    return (
+        tf.data.Dataset.counter(start)
+        .map(lambda step: sample(seed, step, batch_size, num_classes, latent_dim, labels))
+        .prefetch(2)
+    )

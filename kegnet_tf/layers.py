@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import tensorly.decomposition
@@ -224,9 +226,29 @@ def _tucker2(kernel, ranks, modes, name):
                 f"`ranks` must lie in [1, {kernel.shape[mode]}] for layer {name!r}. "
                 f"Received: {rank}."
             )
+    kernel = kernel.astype(np.float64)
+    sizes = [kernel.shape[mode] for mode in modes]
+    if kernel.size == math.prod(sizes) or ranks[0] == sizes[0] or ranks[1] == sizes[1]:
+        # One SVD a side is the optimum, where iterations on a large matrix would take minutes.
+        u_in = _leading(np.moveaxis(kernel, modes[0], 0), ranks[0])
+        core = np.moveaxis(np.tensordot(kernel, u_in, (modes[0], 0)), -1, modes[0])
+        u_out = _leading(np.moveaxis(core, modes[1], 0), ranks[1])
+        return core @ u_out, u_in, u_out
     # Outputs first, as the release iterates: with TensorLy's own tolerance its students come out.
-    outputs_first = np.moveaxis(kernel.astype(np.float64), modes, (1, 0))
     (core, (u_out, u_in)), _ = tensorly.decomposition.partial_tucker(
-        outputs_first, rank=list(ranks)[::-1], modes=[0, 1]
+        np.moveaxis(kernel, modes, (1, 0)), rank=list(ranks)[::-1], modes=[0, 1], random_state=0
     )
     return np.moveaxis(core, (1, 0), modes), u_in, u_out
+
+
+def _leading(tensor, rank):
+    """Leading left singular vectors, [rows, rank], of a tensor unfolded to [rows, rest]."""
+    matrix = tensor.reshape(len(tensor), -1)
+    rows, rest = matrix.shape
+    if rank == rows:
+        return np.eye(rows)
+    if rows <= rest:
+        return np.linalg.eigh(matrix @ matrix.T)[1][:, : -rank - 1 : -1]
+    # The longest of orthogonal columns first; QR turns the zeros beyond them into more directions.
+    columns = matrix @ np.linalg.eigh(matrix.T @ matrix)[1][:, ::-1]
+    return np.linalg.qr(np.pad(columns, ((0, 0), (0, max(0, rank - rest))))[:, :rank])[0]

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+DISTANCES = ("l1", "l2")
+
 
 def classifier_loss(y, logits):
     """Cross entropy between the asked labels and the teacher's answer (Equation 8).

@@ -1,7 +1,7 @@
-import contextlib
+import concurrent.futures
 import importlib
 import json
-import os
+import multiprocessing
 import pathlib
 import shutil
 import time
@@ -25,6 +25,7 @@ from kegnet_tf.datasets import images
 from kegnet_tf.latents import derive_seed
 from kegnet_tf.networks.decoder import Decoder
 from kegnet_tf.networks.generators import ImageGenerator
+from kegnet_tf.workdir import claim, read_json, whole, write_json
 
 
 def train_teacher(config, output, download=True):
@@ -57,9 +58,9 @@ def train_teacher(config, output, download=True):
         "digest": teachers.digest(model),
         "accuracy": evaluation.accuracy(model.predict_on_batch, *test),
     }
-    with _whole(output) as partial:
+    with whole(output) as partial:
         model.save(partial, include_optimizer=False)
-    _write_json(output.with_suffix(".json"), made)
+    write_json(output.with_suffix(".json"), made)
     print(f"{output}: accuracy {made['accuracy']:.4f} on {len(test[0])} test examples")
 
 
@@ -91,11 +92,9 @@ def run(config, workdir, teacher="", students=(), download=False):
         name: compression.compress(model, config.students[name].to_dict())
         for name in _chosen(students, config.students)
     }
-    _claim(workdir, {"config": json.loads(config.to_json()), "teacher": teachers.digest(model)})
+    claim(workdir, {"config": json.loads(config.to_json()), "teacher": teachers.digest(model)})
 
-    test = None
-    if download or dataset.is_prepared():
-        test = dataset.load("test", download)
+    test = _test_data(dataset, download)
     generators, generator_rows = _generators(config, workdir, model, dataset)
     artificial = {"generators": generators, **config.synthesis}
     held_out, unseen = (
@@ -105,7 +104,7 @@ def run(config, workdir, teacher="", students=(), download=False):
         for stage in ("selection", "evaluation")
     )
     _save_synthetic(config, workdir, model, artificial)
-    trained, student_rows = {}, []
+    student_rows = []
     for name, start in initial.items():
         for arm in config.arms:
             for seed in range(config.num_seeds if arm in synthesis.SOURCES else 1):
@@ -115,7 +114,6 @@ def run(config, workdir, teacher="", students=(), download=False):
                 row |= _measured(student, test, unseen)
                 row["compression_ratio"] = evaluation.compression_ratio(model, student)
                 _summarise(workdir, row)
-                trained[name, arm, seed] = student
                 student_rows.append(row)
 
     content = {
@@ -128,12 +126,50 @@ def run(config, workdir, teacher="", students=(), download=False):
         },
         "students": student_rows,
         "generators": generator_rows,
-        "exports": _export(workdir, trained, student_rows, unseen[0]),
+        "exports": _export(workdir, student_rows, unseen[0]),
     }
-    _write_json(workdir / "report.json", content)
-    with _whole(workdir / "report.md") as path:
+    write_json(workdir / "report.json", content)
+    with whole(workdir / "report.md") as path:
         path.write_text(report.markdown(content))
+    print(f"\n{report.markdown(content)}\nEverything is in {workdir}.")
     return content
+
+
+def evaluate(config, path, download=False):
+    """Measures one file and prints the result as JSON.
+
+    Args:
+        config: a preset, for its data.
+        path: of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+        download: whether TFDS may fetch the test data.
+
+    Returns:
+        {"path", "bytes", "accuracy", "milliseconds"}: accuracy on real test data, None without
+        them, and the median latency of one example.
+    """
+    dataset = images.ImageDataset(**config.data)
+    predict = export.predictor(path)
+    test = _test_data(dataset, download)
+    one = np.zeros((1, *dataset.image_shape), np.float32)
+    row = {
+        "path": str(path),
+        "bytes": export.size(path),
+        "accuracy": test and evaluation.accuracy(predict, *test),
+        "milliseconds": evaluation.latency(predict, one),
+    }
+    print(json.dumps(row, indent=2))
+    return row
+
+
+def _test_data(dataset, download):
+    """(x, label) of the test split, or None, and a word on it, where the data are not at hand."""
+    if download or dataset.is_prepared():
+        return dataset.load("test", download)
+    print(
+        f"No real test data: with --download, or TFDS_DATA_DIR set to a folder that holds "
+        f"{dataset.name!r}, the same command adds real accuracy."
+    )
+    return None
 
 
 def _check(config, model, dataset):
@@ -157,28 +193,6 @@ def _chosen(students, known):
     return students or list(known)
 
 
-def _claim(workdir, identity):
-    """Writes `config.json`, or refuses a folder where another one stands."""
-    path = workdir / "config.json"
-    if not path.exists():
-        _write_json(path, identity)
-        return
-    before, now = _flat(json.loads(path.read_text())), _flat(identity)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            raise ValueError(
-                f"`workdir` must be new or hold a run of this configuration; {workdir} has {key} = "
-                f"{before.get(key)}. Received: {now.get(key)}."
-            )
-
-
-def _flat(tree, prefix=""):
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    dot = f"{prefix}." if prefix else ""
-    return {key: leaf for name in tree for key, leaf in _flat(tree[name], dot + name).items()}
-
-
 def _generators(config, workdir, model, dataset):
     generators, rows = [], []
     for index in range(config.num_generators):
@@ -197,18 +211,15 @@ def _generators(config, workdir, model, dataset):
                 seed=derive_seed(config.seed, "decoder", index),
                 **config.decoder,
             )
+            backup = path.with_suffix(".weights.h5")
             started = time.perf_counter()
             history = extraction.extract(
                 model,
                 generator,
                 decoder,
                 seed=derive_seed(config.seed, "extraction", index),
-                callbacks=[
-                    keras.callbacks.BackupAndRestore(
-                        str(path.with_suffix(".backup")), double_checkpoint=True
-                    ),
-                    _tensorboard(workdir, f"generator-{index}"),
-                ],
+                backup=backup,
+                callbacks=[_tensorboard(workdir, f"generator-{index}")],
                 **config.extraction,
             ).history
             row = {
@@ -218,14 +229,15 @@ def _generators(config, workdir, model, dataset):
             }
             for loss in ("classifier_loss", "decoder_loss", "diversity_loss"):
                 row[loss] = history[loss][-1] if loss in history else None
-            with _whole(workdir / "figures" / f"generator-{index}.png") as figure:
+            with whole(workdir / "figures" / f"generator-{index}.png") as figure:
                 seed = derive_seed(config.seed, "figures", index)
                 figures.generated_grid(generator, figure, dataset.label_names, seed)
-            _write_json(path.with_suffix(".json"), row)
-            with _whole(path) as partial:
+            write_json(path.with_suffix(".json"), row)
+            with whole(path) as partial:
                 generator.save(partial)
+            backup.unlink(missing_ok=True)
         generators.append(keras.saving.load_model(path, compile=False))
-        rows.append(json.loads(path.with_suffix(".json").read_text()))
+        rows.append(read_json(path.with_suffix(".json")))
     return generators, rows
 
 
@@ -234,7 +246,7 @@ def _save_synthetic(config, workdir, model, artificial):
     if config.save_synthetic and not path.exists():
         seed = derive_seed(config.seed, "saved")
         x, p = synthesis.synthesise(model, "kegnet", config.save_synthetic, seed=seed, **artificial)
-        with _whole(path) as partial:
+        with whole(path) as partial:
             np.savez_compressed(partial, x=x, p=p)
 
 
@@ -265,11 +277,11 @@ def _student(config, workdir, model, start, key, held_out, artificial):
             )
             row["selection"] = config.distillation.selection
             row["seconds"] = time.perf_counter() - started
-        _write_json(path.with_suffix(".json"), row)
-        with _whole(path) as partial:
+        write_json(path.with_suffix(".json"), row)
+        with whole(path) as partial:
             student.save(partial)
     student = keras.saving.load_model(path, compile=False)
-    return student, json.loads(path.with_suffix(".json").read_text())
+    return student, read_json(path.with_suffix(".json"))
 
 
 def _measured(model, test, unseen):
@@ -289,34 +301,27 @@ def _summarise(workdir, row):
                 tf.summary.scalar(measure, row[measure], step=0)
 
 
-def _export(workdir, trained, rows, x):
+def _export(workdir, rows, x):
     """Exports the student that agrees best with the teacher on synthetic data."""
     best = max(rows, key=lambda row: (row["arm"] in synthesis.SOURCES, row["agreement"]))
-    chosen = {key: best[key] for key in ("name", "arm", "seed")}
+    student = "students/{name}-{arm}-{seed}.keras".format(**best)
     path = workdir / "export" / "export.json"
-    if not path.exists() or json.loads(path.read_text())["student"] != chosen:
+    if not path.exists() or read_json(path)["student"] != student:
         shutil.rmtree(workdir / "export", ignore_errors=True)
-        with _whole(workdir / "export") as partial:
-            shutil.rmtree(partial, ignore_errors=True)
+        with whole(workdir / "export") as partial:
             partial.mkdir()
-            exports = export.export(trained[tuple(chosen.values())], partial, x)
-            _write_json(partial / "export.json", {"student": chosen, "exports": exports})
-    return json.loads(path.read_text())["exports"]
+            # A process of its own: names inside a SavedModel count what a process did before, and
+            # a run that was resumed must give the same files.
+            spawn = multiprocessing.get_context("spawn")
+            with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
+                exports = process.submit(_export_file, workdir / student, partial, x).result()
+            write_json(partial / "export.json", {"student": student, "exports": exports})
+    return read_json(path)["exports"]
+
+
+def _export_file(path, folder, x):
+    return export.export(keras.saving.load_model(path, compile=False), folder, x)
 
 
 def _tensorboard(workdir, name):
     return keras.callbacks.TensorBoard(str(workdir / "tensorboard" / name), write_graph=False)
-
-
-def _write_json(path, content):
-    with _whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
-
-
-@contextlib.contextmanager
-def _whole(path):
-    """Yields a temporary name beside `path`, renamed to it where all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    yield partial
-    os.replace(partial, path)

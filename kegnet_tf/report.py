@@ -15,104 +15,50 @@ def markdown(report):
         report: the content of `report.json`.
 
     Returns:
-        Markdown text: students, generators and exported files.
+        Markdown text: students, generators and exported files. What is None stays empty.
     """
-    teacher = report["teacher"]
-    students = [
-        ["", "original", "", teacher["parameters"], 1.0, teacher["accuracy"], None, "", None]
-    ]
-    students += [
-        [
-            row[key]
-            for key in (
-                "name",
-                "arm",
-                "seed",
-                "parameters",
-                "compression_ratio",
-                "accuracy",
-                "agreement",
-                "selection",
-                "seconds",
-            )
-        ]
-        for row in report["students"]
-    ]
-    parts = [
-        f"# {report['dataset']}, seed {report['seed']}",
-        "Accuracy is on real test data; agreement with the teacher is on synthetic data that no "
-        "student was trained or chosen on.",
-        _table(
-            [
-                "student",
-                "arm",
-                "seed",
-                "parameters",
-                "ratio",
-                "accuracy %",
-                "agreement %",
-                "selection",
-                "seconds",
-            ],
-            [
-                [
-                    *row[:3],
-                    f"{row[3]:,}",
-                    f"{row[4]:.2f}",
-                    _percent(row[5]),
-                    _percent(row[6]),
-                    row[7],
-                    _number(row[8], ".0f"),
-                ]
-                for row in students
-            ],
-        ),
-        _table(
-            ["generator", "steps", "classifier loss", "decoder loss", "diversity loss", "seconds"],
-            [
-                [
-                    row["seed"],
-                    row["steps"],
-                    *(
-                        _number(row[f"{term}_loss"], ".4f")
-                        for term in ("classifier", "decoder", "diversity")
-                    ),
-                    _number(row["seconds"], ".0f"),
-                ]
-                for row in report["generators"]
-            ],
-        ),
-        _table(
-            ["export", "path", "bytes", "largest error", "agreement %"],
-            [
-                [
-                    row["format"],
-                    row["path"],
-                    f"{row['bytes']:,}",
-                    f"{row['max_abs_error']:.1e}",
-                    _percent(row["agreement"]),
-                ]
-                for row in report["exports"]
-            ],
-        ),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _table(names, rows):
-    lines = [names, ["---"] * len(names), *rows]
-    widths = [max(len(str(line[index])) for line in lines) for index in range(len(names))]
-    return "\n".join(
-        "| "
-        + " | ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in lines
+    original = {"arm": "original", "compression_ratio": 1.0, **report["teacher"]}
+    students = _table(
+        [original, *report["students"]],
+        student=("name", "{}"),
+        arm=("arm", "{}"),
+        seed=("seed", "{}"),
+        parameters=("parameters", "{:,}"),
+        ratio=("compression_ratio", "{:.2f}"),
+        accuracy=("accuracy", "{:.2%}"),
+        agreement=("agreement", "{:.2%}"),
+        selection=("selection", "{}"),
+        seconds=("seconds", "{:.0f}"),
     )
+    generators = _table(
+        report["generators"],
+        generator=("seed", "{}"),
+        steps=("steps", "{}"),
+        classifier_loss=("classifier_loss", "{:.4f}"),
+        decoder_loss=("decoder_loss", "{:.4f}"),
+        diversity_loss=("diversity_loss", "{:.4f}"),
+        seconds=("seconds", "{:.0f}"),
+    )
+    exports = _table(
+        report["exports"],
+        export=("format", "{}"),
+        path=("path", "{}"),
+        bytes=("bytes", "{:,}"),
+        largest_error=("max_abs_error", "{:.1e}"),
+        agreement=("agreement", "{:.2%}"),
+    )
+    about = (
+        "Accuracy is on real test data; agreement with the teacher is on synthetic data that no "
+        "student was trained or chosen on."
+    )
+    title = f"# {report['dataset']}, seed {report['seed']}"
+    return "\n\n".join([title, about, students, generators, exports]) + "\n"
 
 
-def _number(value, form):
-    return "" if value is None else format(value, form)
-
-
-def _percent(fraction):
-    return "" if fraction is None else f"{100 * fraction:.2f}"
+def _table(rows, **columns):
+    lines = [[name.replace("_", " ") for name in columns], ["---"] * len(columns)]
+    for row in rows:
+        values = [(row.get(key), form) for key, form in columns.values()]
+        lines.append(["" if value is None else form.format(value) for value, form in values])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)

@@ -38,23 +38,13 @@ def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="
     shape = (batch_size, *teacher.input_shape[1:])
 
     def generated(step):
-        return tf.concat(
-            [
-                generator(
-                    latents.sample(
-                        latents.derive_seed(seed, "synthesis", index),
-                        step,
-                        batch_size,
-                        generator.num_classes,
-                        generator.latent_dim,
-                        labels,
-                    ),
-                    training=False,
-                )
-                for index, generator in enumerate(generators)
-            ],
-            axis=0,
-        )
+        drawn = []
+        for index, generator in enumerate(generators):
+            own = latents.derive_seed(seed, "synthesis", index)
+            sizes = batch_size, generator.num_classes, generator.latent_dim
+            drawn.append(generator(latents.sample(own, step, *sizes, labels), training=False))
+        # The generators take turns, so that any run of rows holds them in equal shares.
+        return tf.reshape(tf.stack(drawn, axis=1), (len(drawn) * batch_size, *shape[1:]))
 
     draw = {
         "kegnet": generated,
@@ -64,7 +54,6 @@ def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="
 
     def answered(step):
         x = draw(step)
-        x = tf.random.experimental.stateless_shuffle(x, [seed, step])
         return x, tf.nn.softmax(teacher(x, training=False))
 
     steps = tf.data.Dataset.counter()

@@ -25,6 +25,11 @@ class Decoder(keras.Model):
                 "`latent_dim`, `units` and `hidden_layers` must be positive. "
                 f"Received: {latent_dim}, {units}, {hidden_layers}."
             )
+        self.data_shape = tuple(input_shape)
+        self.latent_dim = latent_dim
+        self.units = units
+        self.hidden_layers = hidden_layers
+        self.seed = seed
         initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(seed))
         hidden = [
             layers.Dense(units, "elu", kernel_initializer=initializer) for _ in range(hidden_layers)
@@ -40,3 +45,13 @@ class Decoder(keras.Model):
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "input_shape": self.data_shape,
+            "latent_dim": self.latent_dim,
+            "units": self.units,
+            "hidden_layers": self.hidden_layers,
+            "seed": self.seed,
+        }

@@ -102,3 +102,60 @@ class ImageGenerator(keras.Model):
             "filters": self.filters,
             "seed": self.seed,
         }
+
+
+@keras.saving.register_keras_serializable(package="kegnet_tf")
+class DenseGenerator(keras.Model):
+    """Generator G of vectors: dense layers.
+
+    Every hidden layer has ELU, then batch norm. The output passes a batch norm without gamma and
+    beta, which standardises each feature over the batch.
+
+    Args:
+        features: length of x.
+        num_classes: length of y.
+        latent_dim: length of z.
+        units: of the hidden layers.
+        seed: integer that fixes the initial weights, or None.
+        **kwargs: of `keras.Model`.
+
+    Raises:
+        ValueError: if a size is not positive.
+    """
+
+    def __init__(self, features, num_classes, latent_dim=10, units=(120, 120), seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if min((features, num_classes, latent_dim, *units)) < 1:
+            raise ValueError(
+                "`features`, `num_classes`, `latent_dim` and `units` must be positive. Received: "
+                f"{features}, {num_classes}, {latent_dim}, {units}."
+            )
+        self.features = features
+        self.num_classes = num_classes
+        self.latent_dim = latent_dim
+        self.units = tuple(units)
+        self.seed = seed
+        self.network = self._network()
+
+    def _network(self):
+        initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
+        network = [keras.Input((self.num_classes + self.latent_dim,))]
+        for units in self.units:
+            network.append(layers.Dense(units, "elu", kernel_initializer=initializer))
+            network.append(layers.BatchNormalization(momentum=0.9))
+        network.append(layers.Dense(self.features, use_bias=False, kernel_initializer=initializer))
+        network.append(layers.BatchNormalization(momentum=0.9, center=False, scale=False))
+        return keras.Sequential(network)
+
+    def call(self, inputs, training=None):
+        return self.network(ops.concatenate(inputs, axis=-1), training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "features": self.features,
+            "num_classes": self.num_classes,
+            "latent_dim": self.latent_dim,
+            "units": self.units,
+            "seed": self.seed,
+        }

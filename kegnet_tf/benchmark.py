@@ -1,0 +1,107 @@
+"""Step times, each beside its reference in one run: only the ratio means something elsewhere."""
+
+import os
+import statistics
+import time
+
+import keras
+import tensorflow as tf
+
+from kegnet_tf import extraction, latents, report
+
+
+def compare(name, run, reference_name, reference, steps, repeats):
+    """Times two functions in turns, so that a drift of the machine meets both.
+
+    Args:
+        name: what `run` is.
+        run: function without arguments that does `steps` steps.
+        reference_name: what `reference` is.
+        reference: likewise.
+        steps: in one call of either.
+        repeats: counted calls of each, after one that is not.
+
+    Returns:
+        {"name", "reference", "milliseconds", "reference_milliseconds", "ratio", "spread", "cores",
+        "versions"}: medians for one step, their ratio, and the least and the largest ratio of two
+        neighbouring calls.
+    """
+    seconds = []
+    for _ in range(repeats + 1):
+        pair = []
+        for call in (run, reference):
+            started = time.perf_counter()
+            call()
+            pair.append((time.perf_counter() - started) / steps)
+        seconds.append(pair)
+    ours, theirs = zip(*seconds[1:], strict=True)
+    ratios = [a / b for a, b in seconds[1:]]
+    return {
+        "name": name,
+        "reference": reference_name,
+        "milliseconds": 1e3 * statistics.median(ours),
+        "reference_milliseconds": 1e3 * statistics.median(theirs),
+        "ratio": statistics.median(ratios),
+        "spread": [min(ratios), max(ratios)],
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": report.versions(),
+    }
+
+
+def generator_step(
+    teacher, generator, decoder, *, alpha, beta, distance, batch_size, jit_compile, steps, repeats
+):
+    """A whole training step of a generator beside the passes that it cannot do without.
+
+    The reference is the forward pass of generator, teacher and decoder and the gradient of
+    classifier and decoder loss with respect to (y, z), on one fixed batch: no weight's gradient,
+    no diversity loss, no optimiser, no metric, no latent to draw.
+
+    Args:
+        teacher: classifier from x to logits.
+        generator: model from (y, z) to x.
+        decoder: model from x to z.
+        alpha: weight of the decoder loss.
+        beta: weight of the diversity loss.
+        distance: "l1" or "l2", of the diversity loss.
+        batch_size: latents in a step.
+        jit_compile: whether XLA compiles both.
+        steps: in one timed call.
+        repeats: timed calls.
+
+    Returns:
+        As `compare`, with "batch_size" and "beta".
+    """
+    kegnet = extraction.KegNet(teacher, generator, decoder)
+    kegnet.compile(
+        keras.optimizers.Adam(),
+        alpha,
+        beta,
+        distance,
+        jit_compile=jit_compile,
+        steps_per_execution=steps,
+    )
+    shape = (batch_size, generator.num_classes, generator.latent_dim)
+    data = iter(latents.stream(0, *shape))
+    train = kegnet.make_train_function()
+
+    bare = extraction.KegNet(teacher, generator, decoder)
+    bare.compile(keras.optimizers.SGD(), alpha)
+    y, z = latents.sample(0, 0, *shape, "onehot")
+
+    @tf.function(jit_compile=jit_compile)
+    def passes(y, z):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch((y, z))
+            terms, _ = bare.compute_losses(y, z, training=True)
+        return tape.gradient(terms["loss"], (y, z))
+
+    row = compare(
+        "generator step",
+        lambda: train(data),
+        "forward and input-gradient pass",
+        lambda: [passes(y, z) for _ in range(steps)],
+        steps,
+        repeats,
+    )
+    return row | {"batch_size": batch_size, "beta": beta}

@@ -1,0 +1,63 @@
+"""A run's folder: every file whole or absent, and one configuration for all of them."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+
+
+@contextlib.contextmanager
+def whole(path):
+    """Yields a temporary name beside `path` that becomes `path` if nothing was raised.
+
+    The temporary name keeps the suffix; what an earlier, killed process left there is removed.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    yield partial
+    os.replace(partial, path)
+
+
+def write_json(path, content):
+    """Writes `content` as indented JSON, whole or not at all."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path):
+    return json.loads(pathlib.Path(path).read_text())
+
+
+def claim(folder, identity):
+    """Makes `folder` the place of one run, told by `config.json`.
+
+    Args:
+        folder: path; made where it is missing.
+        identity: nested dictionaries of what a run's results depend on.
+
+    Raises:
+        ValueError: if the folder is another run's; the message names the first difference.
+    """
+    path = pathlib.Path(folder) / "config.json"
+    identity = json.loads(json.dumps(identity))  # tuples read back as lists
+    if not path.exists():
+        write_json(path, identity)
+        return
+    before, now = _flat(read_json(path)), _flat(identity)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise ValueError(
+                f"`workdir` must be new or hold a run of this configuration. Received: {folder}, "
+                f"where {key} is {before.get(key)!r}, not {now.get(key)!r}."
+            )
+
+
+def _flat(tree, prefix=""):
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    dot = f"{prefix}." if prefix else ""
+    return {key: leaf for name in tree for key, leaf in _flat(tree[name], dot + name).items()}

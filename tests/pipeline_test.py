@@ -1,0 +1,225 @@
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from kegnet_tf import export, pipeline, teachers
+from kegnet_tf.configs import mnist
+
+TIMES = ("seconds",)
+
+
+def tiny(**overrides):
+    config = mnist.get_config("quick")
+    config.update_from_flattened_dict(
+        {
+            "held_out": 16,
+            "generator.units": (8,),
+            "generator.filters": (4, 2),
+            "decoder.units": 8,
+            "extraction.batch_size": 8,
+            "extraction.epochs": 3,
+            "extraction.steps_per_epoch": 2,
+            "batch_size": 8,
+            "distillation.epochs": 1,
+            "distillation.steps_per_epoch": 2,
+            **overrides,
+        }
+    )
+    return config
+
+
+def untimed(report):
+    if isinstance(report, dict):
+        return {key: untimed(value) for key, value in report.items() if key not in TIMES}
+    return [untimed(value) for value in report] if isinstance(report, list) else report
+
+
+@pytest.fixture
+def no_data(monkeypatch, tmp_path):
+    monkeypatch.setattr(pipeline.images.ImageDataset, "is_prepared", lambda self: False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A work directory of one run without data, and its report."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline.images.ImageDataset, "is_prepared", lambda self: False)
+        report = pipeline.run(tiny(save_synthetic=24), folder, students=["student3"])
+    return folder, report
+
+
+def test_run_without_data_writes_everything(finished):
+    folder, report = finished
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert report["teacher"] == {"parameters": 61706, "accuracy": None}
+    assert [(row["name"], row["arm"]) for row in report["students"]] == [
+        ("student3", arm) for arm in ("tucker", "uniform", "gaussian", "kegnet")
+    ]
+    for row in report["students"]:
+        assert row["accuracy"] is None
+        assert 0 <= row["agreement"] <= 1
+        assert row["compression_ratio"] == pytest.approx(4.49, abs=0.01)
+        assert (folder / "students" / f"student3-{row['arm']}-0.keras").exists()
+    assert [row["steps"] for row in report["generators"]] == [6, 6]
+    for index in range(2):
+        assert (folder / "figures" / f"generator-{index}.png").read_bytes()[1:4] == b"PNG"
+        assert (folder / "tensorboard" / f"generator-{index}").is_dir()
+    assert "student3" in (folder / "report.md").read_text()
+    saved = np.load(folder / "synthetic.npz")
+    assert saved["x"].shape == (24, 32, 32, 1)
+    np.testing.assert_allclose(saved["p"].sum(axis=1), 1, rtol=1e-5)
+    assert not list(folder.rglob("partial-*"))
+    assert not list(folder.rglob("*.weights.h5"))
+
+
+def test_exports_answer_as_the_exported_student(finished):
+    folder, report = finished
+    student = json.loads((folder / "export" / "export.json").read_text())["student"]
+    x = np.random.default_rng(0).normal(size=(3, 32, 32, 1)).astype(np.float32)
+    answers = export.predictor(folder / student)(x)
+    assert {row["path"] for row in report["exports"]} == {"saved_model", "student.tflite"}
+    for row in report["exports"]:
+        predict = export.predictor(folder / "export" / row["path"])
+        np.testing.assert_allclose(predict(x), answers, atol=1e-4)
+
+
+def test_second_run_changes_nothing_but_the_report(finished, no_data):
+    folder, report = finished
+    kept = ("generators", "students", "export", "figures")
+    files = [file for name in kept for file in (folder / name).rglob("*") if file.is_file()]
+    before = {file: file.stat().st_mtime_ns for file in files}
+    again = pipeline.run(tiny(save_synthetic=24), folder, students=["student3"])
+    assert again == report
+    assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, no_data, tmp_path):
+    folder, report = finished
+    shutil.copytree(folder, tmp_path / "run")
+    (tmp_path / "run" / "generators" / "1.keras").unlink()
+    (tmp_path / "run" / "students" / "student3-kegnet-0.keras").unlink()
+    shutil.rmtree(tmp_path / "run" / "export")
+    again = pipeline.run(tiny(save_synthetic=24), tmp_path / "run", students=["student3"])
+    assert untimed(again) == untimed(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({"extraction.alpha": 2.0}, {}, "where config.extraction.alpha is 1.0, not 2.0"),
+        ({}, {"students": ["student9"]}, "`students` must be among student1, student2, student3"),
+        ({"arms": ("tucker", "noise")}, {}, "`arms` must be among .* Received: 'noise'"),
+        ({"students.student1.conv3": (7, 121)}, {}, r"`ranks` must lie in \[1, 120\]"),
+        ({"teacher": "mist"}, {}, "`teacher` must be given: none ships"),
+        ({}, {"teacher": "nowhere.keras"}, "`teacher` must"),
+    ],
+)
+def test_wrong_input_is_told_before_anything_is_written(
+    finished, no_data, change, arguments, message
+):
+    folder, _ = finished
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
+    with pytest.raises(ValueError, match=message):
+        pipeline.run(tiny(save_synthetic=24, **change), folder, **arguments)
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("*")} == before
+
+
+def test_teacher_of_another_shape_is_refused(no_data, tmp_path):
+    layers = keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)
+    small = keras.Sequential(layers)
+    small.save(tmp_path / "small.keras")
+    with pytest.raises(ValueError, match="`teacher` must"):
+        pipeline.run(tiny(), tmp_path / "run", teacher=str(tmp_path / "small.keras"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_teacher_is_trained_on_mock_data_and_tells_how(tmp_path):
+    config = tiny(**{"training.epochs": 1, "training.batch_size": 4})
+    config.data.splits = {"train": "train[:8]", "valid": "train[8:]", "test": "test"}
+    with tfds.testing.mock_data(num_examples=12):
+        pipeline.train_teacher(config, tmp_path / "t.keras")
+    model = teachers.load(tmp_path / "t.keras")
+    made = json.loads((tmp_path / "t.json").read_text())
+    assert made["digest"] == teachers.digest(model)
+    assert 0 <= made["accuracy"] <= 1
+    assert made["seed"] == 0
+    with pytest.raises(ValueError, match=r"`output` must end in .keras. Received: t.h5"):
+        pipeline.train_teacher(config, "t.h5")
+
+
+def test_evaluation_of_a_file_without_data_still_tells_size_and_latency(finished, no_data, capsys):
+    folder, _ = finished
+    path = folder / "export" / "student.tflite"
+    row = pipeline.evaluate(tiny(), path)
+    assert row["accuracy"] is None
+    assert row["bytes"] == path.stat().st_size
+    assert row["milliseconds"] > 0
+    assert "TFDS_DATA_DIR" in capsys.readouterr().out
+
+
+def test_broken_file_is_told_by_evaluation(tmp_path):
+    for name in ("m.keras", "m.tflite", "folder"):
+        with pytest.raises(ValueError, match="`model` must be a .keras file, a SavedModel's"):
+            pipeline.evaluate(tiny(), tmp_path / name)
+
+
+def command(folder):
+    settings = [
+        "extraction.epochs=8",
+        "extraction.steps_per_epoch=20",
+        "extraction.batch_size=64",
+        "distillation.epochs=1",
+        "distillation.steps_per_epoch=20",
+        "held_out=100",
+    ]
+    flags = ["--quick", "--students=student2", f"--workdir={folder}"]
+    return [sys.executable, shutil.which("kegnet"), *flags, *(f"--config.{s}" for s in settings)]
+
+
+@pytest.mark.slow
+def test_run_killed_in_the_second_generator_goes_on_there_and_ends_the_same(tmp_path):
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "none")}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole), env=environment, check=True)
+    process = subprocess.Popen(command(killed), env=environment)
+    backup = killed / "generators" / "1.weights.h5"
+    deadline = time.monotonic() + 300
+    while not backup.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    first = killed / "generators" / "0.keras"
+    written = first.stat().st_mtime_ns
+    done = subprocess.run(
+        command(killed), env=environment, check=True, capture_output=True, text=True
+    )
+    assert "Generator 1 of" not in done.stdout
+    assert "Generator 2 of" in done.stdout
+    assert "Epoch 1/8" not in done.stdout
+    assert first.stat().st_mtime_ns == written
+    reports = [untimed(json.loads((f / "report.json").read_text())) for f in (whole, killed)]
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_quick_run_beats_its_baselines_on_real_data(tmp_path):
+    if not pipeline.images.ImageDataset(**mnist.get_config().data).is_prepared():
+        pytest.skip("TFDS_DATA_DIR holds no MNIST")
+    report = pipeline.run(mnist.get_config("quick"), pathlib.Path(tmp_path))
+    accuracy = {(row["name"], row["arm"]): row["accuracy"] for row in report["students"]}
+    assert report["teacher"]["accuracy"] > 0.989
+    for student in ("student1", "student2", "student3"):
+        others = [accuracy[student, arm] for arm in ("tucker", "uniform", "gaussian")]
+        assert accuracy[student, "kegnet"] > max(others)

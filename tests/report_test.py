@@ -1,0 +1,109 @@
+import keras
+import tensorflow as tf
+
+from kegnet_tf import report
+
+CONTENT = {
+    "dataset": "mnist",
+    "seed": 3,
+    "versions": {},
+    "teacher": {"parameters": 61706, "accuracy": 0.9891},
+    "students": [
+        {
+            "name": "student1",
+            "arm": "tucker",
+            "seed": 0,
+            "parameters": 17043,
+            "compression_ratio": 3.6206,
+            "accuracy": 0.8517,
+            "agreement": 0.5,
+            "selection": None,
+            "seconds": None,
+        },
+        {
+            "name": "student1",
+            "arm": "kegnet",
+            "seed": 0,
+            "parameters": 17043,
+            "compression_ratio": 3.6206,
+            "accuracy": None,
+            "agreement": 0.98765,
+            "selection": "last",
+            "seconds": 12.6,
+        },
+    ],
+    "generators": [
+        {
+            "seed": 0,
+            "seconds": 61.4,
+            "steps": 4000,
+            "classifier_loss": 0.01234,
+            "decoder_loss": 1.5,
+            "diversity_loss": None,
+        }
+    ],
+    "exports": [
+        {
+            "format": "litert_float32",
+            "path": "student.tflite",
+            "bytes": 70432,
+            "max_abs_error": 2.4e-6,
+            "agreement": 1.0,
+        }
+    ],
+}
+
+
+def cells(content, *first):
+    """Cells of the one row of the report that begins with `first`."""
+    lines = report.markdown(content).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    (row,) = [row for row in rows if row[: len(first)] == list(first)]
+    return row
+
+
+def test_markdown_holds_the_teacher_and_each_student_with_none_left_empty():
+    assert cells(CONTENT, "", "original") == [
+        *("", "original", "", "61,706", "1.00", "98.91%", "", "", "")
+    ]
+    assert cells(CONTENT, "student1", "tucker") == [
+        *("student1", "tucker", "0", "17,043", "3.62", "85.17%", "50.00%", "", "")
+    ]
+    assert cells(CONTENT, "student1", "kegnet") == [
+        *("student1", "kegnet", "0", "17,043", "3.62", "", "98.77%", "last", "13")
+    ]
+
+
+def test_markdown_holds_each_generator_with_none_left_empty():
+    assert cells(CONTENT, "0") == ["0", "4000", "0.0123", "1.5000", "", "61"]
+
+
+def test_markdown_holds_each_export():
+    assert cells(CONTENT, "litert_float32") == [
+        *("litert_float32", "student.tflite", "70,432", "2.4e-06", "100.00%")
+    ]
+
+
+def test_markdown_names_dataset_and_seed_and_never_says_none():
+    text = report.markdown(CONTENT)
+    assert text.startswith("# mnist, seed 3\n")
+    assert text.endswith("|\n")
+    assert "None" not in text
+
+
+def test_markdown_of_a_run_without_students_or_exports_keeps_the_teacher():
+    bare = {**CONTENT, "students": [], "generators": [], "exports": []}
+    assert cells(bare, "", "original")[3] == "61,706"
+
+
+def test_tables_have_as_many_cells_in_each_row_as_names():
+    for table in report.markdown(CONTENT).split("\n\n"):
+        if table.startswith("|"):
+            assert len({line.count("|") for line in table.strip().splitlines()}) == 1
+
+
+def test_versions_are_those_that_run():
+    versions = report.versions()
+    assert versions["keras"] == keras.__version__
+    assert versions["tensorflow"] == tf.__version__
+    assert "kegnet-tf" in versions

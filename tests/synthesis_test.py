@@ -1,0 +1,159 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import tiny_generator
+from numpy.testing import assert_allclose, assert_array_equal
+
+from kegnet_tf import synthesis
+
+
+class Constant:
+    """Stands for a generator: answers every (y, z) with one value."""
+
+    num_classes = 3
+    latent_dim = 2
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, inputs, training=None):
+        assert training is False
+        return tf.fill([tf.shape(inputs[1])[0], 3], self.value)
+
+
+class Echo(Constant):
+    """Stands for a generator: answers with y itself."""
+
+    def __call__(self, inputs, training=None):
+        return inputs[0]
+
+
+@pytest.fixture
+def classifier():
+    """Classifier of vectors of 3 features into 3 classes."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+
+
+def batches(teacher, source, count, **kwargs):
+    stream = synthesis.stream(teacher, source, **{"batch_size": 4, "seed": 0, **kwargs})
+    return list(stream.take(count).as_numpy_iterator())
+
+
+def ordered(x):
+    return x[np.lexsort(x.reshape(len(x), -1).T)]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_generators_answer_in_equal_shares_and_mixed(classifier, count):
+    generators = [Constant(float(value)) for value in range(count)]
+    x = np.stack([x for x, _ in batches(classifier, "kegnet", 8 * count, generators=generators)])
+    # They take turns, from one batch of 4 into the next.
+    assert x[..., 0].ravel().tolist() == list(range(count)) * 32
+
+
+@pytest.mark.parametrize("size", [6, 512])
+def test_fixed_set_holds_equal_shares_of_the_generators(classifier, size):
+    generators = [Constant(0.0), Constant(1.0)]
+    x, _ = synthesis.synthesise(classifier, "kegnet", size, seed=0, generators=generators)
+    assert np.unique_counts(x[:, 0]).counts.tolist() == [size // 2, size // 2]
+
+
+@pytest.mark.parametrize("source", ["uniform", "gaussian", "kegnet"])
+@pytest.mark.parametrize("size", [0, 8])
+def test_p_is_the_softmax_of_the_teacher_in_inference_mode(teacher, generator, source, size):
+    generators = [generator] if source == "kegnet" else ()
+    ((x, p),) = batches(teacher, source, 1, size=size, generators=generators)
+    assert x.shape == (4, 8, 8, 1)
+    assert x.dtype == p.dtype == np.float32
+    assert_allclose(p, tf.nn.softmax(teacher(x, training=False)), rtol=1e-4, atol=1e-6)
+    assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_fixed_set_repeats_the_same_examples_in_another_order(classifier):
+    first, second, third = batches(classifier, "gaussian", 3, batch_size=8, size=8)
+    for x, p in (second, third):
+        assert_array_equal(ordered(x), ordered(first[0]))
+        assert_array_equal(ordered(p), ordered(first[1]))
+    assert not np.array_equal(first[0], second[0])
+
+
+@pytest.mark.parametrize("source", ["uniform", "gaussian", "kegnet"])
+def test_fresh_stream_never_repeats_an_example(teacher, source):
+    generators = [tiny_generator(seed) for seed in (1, 2)] if source == "kegnet" else ()
+    x = np.concatenate([x for x, _ in batches(teacher, source, 4, generators=generators)])
+    assert len(np.unique(x, axis=0)) == 16
+
+
+def test_generators_of_equal_weights_are_given_different_latents(classifier):
+    x, _ = synthesis.synthesise(classifier, "kegnet", 16, seed=0, generators=[Echo(0), Echo(0)])
+    assert len(np.unique(x, axis=0)) == 16
+
+
+def test_uniform_data_fill_the_interval_from_minus_1_to_1(classifier):
+    x, _ = synthesis.synthesise(classifier, "uniform", 1000, seed=0)
+    assert -1 <= x.min() < -0.99
+    assert 0.99 < x.max() < 1
+    assert_allclose(np.quantile(x, [0.25, 0.5, 0.75]), [-0.5, 0.0, 0.5], atol=0.1)
+
+
+def test_gaussian_data_are_standard_normal(classifier):
+    x, _ = synthesis.synthesise(classifier, "gaussian", 2000, seed=0)
+    assert_allclose(x.mean(axis=0), 0, atol=0.12)  # 5 deviations of 1 / sqrt(2000)
+    assert_allclose(np.cov(x, rowvar=False), np.eye(3), atol=0.2)
+
+
+@pytest.mark.parametrize("source", ["uniform", "gaussian", "kegnet"])
+def test_same_seed_gives_the_same_bytes_and_another_seed_others(classifier, source):
+    generators = [Echo(0), Echo(0)] if source == "kegnet" else ()
+    one, same, other = (
+        synthesis.synthesise(classifier, source, 8, seed=seed, generators=generators)
+        for seed in (0, 0, 1)
+    )
+    assert_array_equal(one[0], same[0])
+    assert_array_equal(one[1], same[1])
+    assert not np.intersect1d(one[0], other[0]).size
+
+
+def test_labels_are_uniform_unless_onehot_is_asked_for(classifier):
+    sums = {}
+    for arguments in ({}, {"labels": "onehot"}):
+        x, _ = synthesis.synthesise(
+            classifier, "kegnet", 8, seed=0, generators=[Echo(0)], **arguments
+        )
+        sums[len(arguments)] = x.sum(axis=1)
+    assert np.ptp(sums[0]) > 0.1
+    assert_array_equal(sums[1], np.ones(8))
+
+
+@pytest.mark.parametrize("size", [1, 5, 300])
+def test_synthesised_set_has_the_asked_size(classifier, size):
+    x, p = synthesis.synthesise(classifier, "uniform", size, seed=0)
+    assert x.shape == p.shape == (size, 3)
+    assert len(np.unique(x, axis=0)) == size
+
+
+def test_any_fit_of_keras_eats_the_stream(classifier):
+    student = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "softmax")])
+    student.compile("adam", "kl_divergence")
+    stream = synthesis.stream(classifier, "gaussian", batch_size=4, seed=0)
+    history = student.fit(stream, epochs=20, steps_per_epoch=5, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_unknown_source_is_refused(classifier):
+    message = "`source` must be one of kegnet, uniform, gaussian. Received: 'laplace'."
+    with pytest.raises(ValueError, match=message):
+        synthesis.stream(classifier, "laplace", batch_size=4, seed=0)
+
+
+def test_kegnet_without_generators_is_refused(classifier):
+    message = "`generators` must hold at least one for source 'kegnet'. Received: none."
+    with pytest.raises(ValueError, match=message):
+        synthesis.synthesise(classifier, "kegnet", 4, seed=0)
+
+
+def test_unknown_law_of_labels_is_refused(classifier):
+    with pytest.raises(ValueError, match="`labels` must be 'onehot' or 'uniform'. Received: 'on'"):
+        batches(classifier, "kegnet", 1, generators=[Echo(0)], labels="on")

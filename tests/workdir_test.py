@@ -1,0 +1,50 @@
+import pytest
+
+from kegnet_tf import workdir
+
+
+def test_whole_leaves_nothing_under_the_final_name_where_writing_fails(tmp_path):
+    path = tmp_path / "folder" / "report.json"
+
+    def write(fail):
+        with workdir.whole(path) as partial:
+            partial.write_text("all")
+            if fail:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write(fail=True)
+    assert not path.exists()
+    write(fail=False)
+    assert [file.name for file in path.parent.iterdir()] == ["report.json"]
+    assert path.read_text() == "all"
+
+
+def test_whole_keeps_what_stood_there_where_writing_fails(tmp_path):
+    workdir.write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(TypeError):
+        workdir.write_json(tmp_path / "a.json", {"a": object()})
+    assert workdir.read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_whole_removes_the_folder_that_a_killed_process_left(tmp_path):
+    (tmp_path / "partial-export" / "old").mkdir(parents=True)
+    with workdir.whole(tmp_path / "export") as partial:
+        partial.mkdir()
+    assert list((tmp_path / "export").iterdir()) == []
+
+
+def test_folder_is_claimed_once_and_again_by_the_same_run(tmp_path):
+    identity = {"config": {"seed": 0, "shape": (8, 8)}, "teacher": "abc"}
+    workdir.claim(tmp_path / "run", identity)
+    workdir.claim(tmp_path / "run", identity)
+
+
+def test_folder_of_another_run_is_refused_with_the_first_difference(tmp_path):
+    workdir.claim(tmp_path, {"config": {"extraction": {"beta": 0.0}}, "teacher": "abc"})
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(ValueError, match=r"where config.extraction.beta is 0.0, not 1.0."):
+        workdir.claim(tmp_path, {"config": {"extraction": {"beta": 1.0}}, "teacher": "abc"})
+    with pytest.raises(ValueError, match="where teacher is 'abc', not 'abd'"):
+        workdir.claim(tmp_path, {"config": {"extraction": {"beta": 0.0}}, "teacher": "abd"})
+    assert (tmp_path / "config.json").read_bytes() == before
