@@ -1,9 +1,9 @@
 """Ranks for the layers of a whole model, and the student that they make.
 
-A candidate is a `keras.layers.Conv2D` or `keras.layers.Dense`; layers of derived classes are not.
-Its path is its name, or "outer/inner" inside a nested model; a layer called in several places is
-one candidate, under the path of its first call. Wherever candidates are named, a path, a layer's
-own name, or a regular expression that fits one of the two in full will do.
+A candidate is a `keras.layers.Conv2D` or `keras.layers.Dense`; layers of derived classes, and what
+is wrapped in another layer, are not. Its path is its name, or "outer/inner" inside a nested model;
+a layer called in several places is one candidate, under the path of its first call. Wherever
+candidates are named, a regular expression will do that fits a path, or a layer's own name, in full.
 """
 
 import math
@@ -110,7 +110,7 @@ def layer_report(model, student):
 
 def vbmf_ranks(layer):
     """Ranks (in, out) by variational Bayes on the two channel unfoldings of a layer's kernel."""
-    return tuple(vbmf.rank(unfolding, minimum=1) for unfolding in _unfoldings(layer))
+    return _on_both_sides(layer, lambda unfolding: vbmf.rank(unfolding, minimum=1))
 
 
 def _answer(layer, ranks, energy=None):
@@ -123,14 +123,12 @@ def _answer(layer, ranks, energy=None):
             )
         return tuple(int(rank) for rank in ranks)
     if energy is not None:
-        _check_share("energy", energy)
-        spectra = (np.cumsum(_squared_singular_values(matrix)) for matrix in _unfoldings(layer))
-        # Shares are compared up to the rounding of float32 kernels.
-        pair = [1 + int(np.sum(kept < (energy - 1e-12) * kept[-1])) for kept in spectra]
+        _check_share("energy", energy, "lie in")
+        pair = _on_both_sides(layer, lambda unfolding: _energy_rank(unfolding, energy))
     elif isinstance(ranks, str) and ranks == "vbmf":
         pair = vbmf_ranks(layer)
     else:
-        _check_share("ranks", ranks, "be 'vbmf', a pair (in, out) or a fraction and ")
+        _check_share("ranks", ranks, "be 'vbmf', a pair (in, out) or a fraction in")
         pair = [max(1, round(ranks * size)) for size in layer.kernel.shape[-2:]]
     window, size_in, size_out = _shape(layer)
     # One side of a core spans no more than the other side times the window.
@@ -139,9 +137,22 @@ def _answer(layer, ranks, energy=None):
     return pair if shrinks else "would not shrink"
 
 
-def _check_share(name, value, also=""):
+def _check_share(name, value, rule):
     if not isinstance(value, numbers.Real) or not 0 < value <= 1:
-        raise ValueError(f"`{name}` must {also}lie in (0, 1]. Received: {value!r}.")
+        raise ValueError(f"`{name}` must {rule} (0, 1]. Received: {value!r}.")
+
+
+def _on_both_sides(layer, rank_of):
+    """What `rank_of` makes of each unfolding; those of a matrix are transposes, so one will do."""
+    window, _, _ = _shape(layer)
+    ranks = [rank_of(unfolding) for unfolding in _unfoldings(layer)[: 1 if window == 1 else 2]]
+    return ranks[0], ranks[-1]
+
+
+def _energy_rank(matrix, share):
+    """The least rank that keeps this share of the squared singular values, up to rounding."""
+    kept = np.cumsum(_squared_singular_values(matrix))
+    return 1 + int(np.sum(kept < (share - 1e-12) * kept[-1]))
 
 
 def _spend(model, free, ratio):
@@ -233,11 +244,10 @@ def _multiply_adds(layer, shapes):
     """Of one example, over one call for each input shape; None where one is open."""
     if any(None in shape[1:] for shape in shapes):
         return None
+    parts = [layer.squeeze, layer.core, layer.expand] if hasattr(layer, "ranks") else [layer]
     total = 0
     for shape in shapes:
-        for part in (
-            (layer.squeeze, layer.core, layer.expand) if hasattr(layer, "core") else [layer]
-        ):
+        for part in parts:
             shape = part.compute_output_shape(shape)
             total += math.prod(shape[1:]) * math.prod(part.kernel.shape[:-1])
     return total

@@ -22,7 +22,7 @@ STUDENTS = [
     ({"conv2": "vbmf", "conv3": "vbmf"}, 4.10, 0.6735),
     ({"conv2": "vbmf", "conv3": (5, 8)}, 4.49, 0.5001),
 ]
-# (in, out) by the release's VBMF, in the last stage.
+# (in, out) in the last stage, from paper.json.
 SVHN_RANKS = {
     "stage3_block1_conv1": (2, 2),
     "stage3_block1_conv2": (8, 7),
@@ -121,10 +121,10 @@ def svhn_stand_in(shared):
     return (data["x"] / np.float32(255) - mean) / std, data["y"]
 
 
-# Block 2's conv2 has its least free energy, 81.252, at 20 of its inputs; the release's search stops
-# at 21, in a local minimum of 81.257.
+# The free energy of block 2's conv2 is least, 81.252, at 20 of its inputs. The paper's 21 is a
+# local minimum, 81.257, where SciPy's bounded search stops at its default tolerance.
 @pytest.mark.parametrize(("name", "ranks"), {**SVHN_RANKS, "stage3_block2_conv2": (20, 10)}.items())
-def test_vbmf_gives_the_ranks_of_the_release_on_svhn_but_for_one(authors_resnet14, name, ranks):
+def test_vbmf_gives_the_ranks_of_the_paper_on_svhn_but_for_one(authors_resnet14, name, ranks):
     assert compression.vbmf_ranks(authors_resnet14.get_layer(name)) == ranks
 
 
@@ -136,7 +136,7 @@ def test_authors_svhn_teacher_has_its_accuracy(authors_resnet14, svhn_stand_in):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("names", "ratio", "accuracy"), SVHN_STUDENTS)
-def test_svhn_students_after_tucker_alone_have_the_size_and_accuracy_of_the_release(
+def test_svhn_students_after_tucker_alone_have_the_size_and_accuracy_of_paper_json(
     authors_resnet14, svhn_stand_in, names, ratio, accuracy
 ):
     ranks = {name: SVHN_RANKS[name] for name in names}
