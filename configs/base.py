@@ -19,8 +19,21 @@ def get_config(mode=""):
     config.seed = 0
     config.teacher = ""  # name of the teacher that ships; a preset names it
     config.network = ""  # module and function of kegnet_tf.networks; a preset must name it
-    config.data = ConfigDict()  # kegnet_tf.datasets.images.ImageDataset; a preset must fill it
-    config.students = ConfigDict()  # by name: the ranks of kegnet_tf.compression.compress
+    config.data = ConfigDict(
+        {  # kegnet_tf.datasets.images.ImageDataset; empty where only the teacher is known
+            "name": "",
+            "image_shape": (),
+            "label_names": (),
+            "mean": (),
+            "std": (),
+            "splits": {},
+        }
+    )
+    config.students = ConfigDict(
+        {  # by name: kegnet_tf.compression.compress
+            "student": {"target_ratio": 3.0}  # ours: about what the paper's ranks give on MNIST
+        }
+    )
     config.arms = ("tucker", "uniform", "gaussian", "kegnet")
     config.num_generators = 2 if quick else 5  # paper: 5
     config.num_seeds = 1  # students for each arm; paper: 5
@@ -37,6 +50,12 @@ def get_config(mode=""):
             "latent_dim": 10,  # paper
             "units": (256, 128),  # release
             "filters": (64, 16, 4),  # release
+        }
+    )
+    config.dense_generator = ConfigDict(
+        {  # kegnet_tf.networks.generators.DenseGenerator
+            "latent_dim": 10,  # paper
+            "units": (120, 120),  # release
         }
     )
     config.decoder = ConfigDict(

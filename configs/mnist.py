@@ -28,9 +28,9 @@ def get_config(mode=""):
     # on any teacher; "vbmf" in place of a pair asks for the given teacher's own.
     config.students = ConfigDict(
         {
-            "student1": {"conv3": (7, 11)},
-            "student2": {"conv2": (3, 4), "conv3": (7, 11)},
-            "student3": {"conv2": (3, 4), "conv3": (5, 8)},  # from the paper's ratio
+            "student1": {"ranks": {"conv3": (7, 11)}},
+            "student2": {"ranks": {"conv2": (3, 4), "conv3": (7, 11)}},
+            "student3": {"ranks": {"conv2": (3, 4), "conv3": (5, 8)}},  # from the paper's ratio
         }
     )
     return config

@@ -10,9 +10,13 @@ from ml_collections import config_flags
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _DATASET = flags.DEFINE_string(
-    "dataset", "mnist", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."
+    "dataset", "", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."
 )
 _QUICK = flags.DEFINE_bool("quick", False, "The preset's short form, to see everything once.")
+_MEAN = flags.DEFINE_list(
+    "input_mean", [], "What is taken off raw values in [0, 1], a number or one for each channel."
+)
+_STD = flags.DEFINE_list("input_std", [], "What they are then divided by, likewise.")
 
 
 def presets():
@@ -38,7 +42,10 @@ def run(main):
         try:
             if len(argv) > 1:
                 raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")
-            main(flags.FLAGS.config)
+            config = flags.FLAGS.config
+            if _MEAN.value or _STD.value:
+                config.data.mean, config.data.std = _numbers("input_mean"), _numbers("input_std")
+            main(config)
         except (OSError, ValueError) as error:
             logging.debug("Ended by:", exc_info=True)
             _fail(error)
@@ -49,15 +56,29 @@ def run(main):
 def _parse(argv):
     try:
         flags.FLAGS(argv, known_only=True)
-        if _DATASET.value not in presets():
+        if _DATASET.value and _DATASET.value not in presets():
             raise ValueError(
                 f"`dataset` must be one of {', '.join(presets())}. Received: {_DATASET.value!r}."
             )
-        preset = str(importlib.resources.files("kegnet_tf.configs") / f"{_DATASET.value}.py")
+        name = f"{_DATASET.value or 'base'}.py"
+        preset = str(importlib.resources.files("kegnet_tf.configs") / name)
         config_flags.DEFINE_config_file("config", f"{preset}:{'quick' if _QUICK.value else ''}")
         return flags.FLAGS(argv)
     except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         _fail(error)
+
+
+def _numbers(flag):
+    try:
+        numbers = tuple(float(value) for value in flags.FLAGS[flag].value)
+    except ValueError:
+        numbers = ()
+    if not numbers or flag == "input_std" and min(numbers) <= 0:
+        raise ValueError(
+            f"`{flag}` must be one number or more, given together with its twin, deviations above "
+            f"0. Received: {','.join(flags.FLAGS[flag].value)!r}."
+        )
+    return numbers
 
 
 def _fail(error):

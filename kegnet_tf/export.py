@@ -1,5 +1,7 @@
+import dataclasses
 import pathlib
 import tempfile
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -48,11 +50,26 @@ def export(model, folder, x):
     return rows
 
 
-def predictor(path):
+@dataclasses.dataclass
+class Predictor:
     """Function from a batch, an array, to the outputs of a file.
 
-    Args:
-        path: of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+    Attributes:
+        predict: the function.
+        input_shape: of one example.
+        num_classes: length of an output.
+    """
+
+    predict: Callable
+    input_shape: tuple
+    num_classes: int
+
+    def __call__(self, x):
+        return self.predict(x)
+
+
+def predictor(path):
+    """Predictor of a `.keras` file, a SavedModel's folder or a `.tflite` file.
 
     Raises:
         ValueError: if it is none of them, or broken.
@@ -60,7 +77,8 @@ def predictor(path):
     path = pathlib.Path(path)
     try:
         if path.suffix == ".keras":
-            return keras.saving.load_model(path, compile=False).predict_on_batch
+            model = keras.saving.load_model(path, compile=False)
+            return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
         if path.suffix == ".tflite":
             return litert_predictor(path)
         return saved_model_predictor(path)
@@ -73,39 +91,37 @@ def predictor(path):
 
 
 def saved_model_predictor(path):
-    """Function from a batch, an array, to the outputs of a SavedModel's `serving_default`."""
+    """Predictor of a SavedModel's `serving_default`."""
     loaded = tf.saved_model.load(str(path))
     signature = loaded.signatures["serving_default"]
-    (name,) = signature.structured_input_signature[1]
+    ((name, spec),) = signature.structured_input_signature[1].items()
+    (outputs,) = signature.structured_outputs.values()
 
     def predict(x):
         predict.model = loaded  # keeps the variables alive
         (output,) = signature(**{name: tf.constant(x)}).values()
         return output.numpy()
 
-    return predict
+    return Predictor(predict, tuple(spec.shape[1:]), outputs.shape[-1])
 
 
 def litert_predictor(path):
-    """Function from a batch, an array, to the outputs of a `.tflite` file."""
+    """Predictor of a `.tflite` file."""
     interpreter = Interpreter(str(path))
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+    shape = None
 
     def predict(x):
-        if predict.shape != x.shape:
+        nonlocal shape
+        if shape != x.shape:
             interpreter.resize_tensor_input(inputs["index"], x.shape)
             interpreter.allocate_tensors()
-            predict.shape = x.shape
+            shape = x.shape
         interpreter.set_tensor(inputs["index"], x)
         interpreter.invoke()
         return interpreter.get_tensor(outputs["index"])
 
-    predict.shape = None
-    return predict
-
-
-def _batches(x, size=500):
-    return (x[start : start + size] for start in range(0, len(x), size))
+    return Predictor(predict, tuple(inputs["shape"][1:].tolist()), int(outputs["shape"][-1]))
 
 
 def size(path):
@@ -116,3 +132,7 @@ def size(path):
     path = pathlib.Path(path)
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(f.stat().st_size for f in files if f.is_file() and f.name != "fingerprint.pb")
+
+
+def _batches(x, size=500):
+    return (x[start : start + size] for start in range(0, len(x), size))

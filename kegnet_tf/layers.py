@@ -218,6 +218,35 @@ class TuckerDense(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable(package="kegnet_tf")
+class TwoClasses(keras.layers.Layer):
+    """Logits of two classes, [-s / 2, s / 2], from the one logit s of a two-class sigmoid.
+
+    Both have the same probabilities: sigmoid(s) is the second entry of the softmax.
+    """
+
+    def call(self, s):
+        return ops.concatenate([-s / 2, s / 2], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 2)
+
+
+@keras.saving.register_keras_serializable(package="kegnet_tf")
+class LogProbabilities(keras.layers.Layer):
+    """Logits from probabilities: log p, or, of one column, the logit log p - log(1 - p).
+
+    Probabilities below 1e-7 count as 1e-7, so that the logits stay finite.
+    """
+
+    def call(self, p):
+        log_p = ops.log(ops.maximum(p, 1e-7))
+        return log_p if p.shape[-1] > 1 else log_p - ops.log(ops.maximum(1 - p, 1e-7))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 def _tucker2(kernel, ranks, modes, name):
     """Core and orthonormal factors, [channels, in] and [channels, out], of the two `modes`."""
     for rank, mode in zip(ranks, modes, strict=True):

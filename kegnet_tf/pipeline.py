@@ -17,14 +17,15 @@ from kegnet_tf import (
     export,
     extraction,
     figures,
+    preprocessing,
     report,
     synthesis,
     teachers,
 )
-from kegnet_tf.datasets import images
+from kegnet_tf.datasets import arrays, images
 from kegnet_tf.latents import derive_seed
 from kegnet_tf.networks.decoder import Decoder
-from kegnet_tf.networks.generators import ImageGenerator
+from kegnet_tf.networks.generators import DenseGenerator, ImageGenerator
 from kegnet_tf.workdir import claim, read_json, whole, write_json
 
 
@@ -64,18 +65,32 @@ def train_teacher(config, output, download=True):
     print(f"{output}: accuracy {made['accuracy']:.4f} on {len(test[0])} test examples")
 
 
-def run(config, workdir, teacher="", students=(), download=False):
+def run(
+    config,
+    workdir,
+    *,
+    teacher="",
+    student="",
+    students=(),
+    eval_data="",
+    download=False,
+    **loading,
+):
     """The main job: extract, synthesise, compress, distil, evaluate, export, report.
 
     Every stage writes whole or not at all and is skipped where its output stands already, so that
     a second call goes on where the first was ended, inside a generator's training too.
 
     Args:
-        config: a preset, as from `kegnet_tf.configs`.
+        config: a preset, as from `kegnet_tf.configs`; `base` for a teacher that no preset knows.
         workdir: the run's folder; made where it is missing.
         teacher: path of a `.keras` classifier; "" for the one that ships for the preset.
+        student: path of a `.keras` classifier of any architecture, distilled from its own weights
+            in place of the preset's students; "" for those.
         students: names among the preset's; empty for all.
+        eval_data: path of a `.npz` file, see `kegnet_tf.datasets.arrays`; "" for the preset's data.
         download: whether TFDS may fetch the test data.
+        **loading: of `kegnet_tf.teachers.load`.
 
     Returns:
         The content of `report.json`.
@@ -85,17 +100,27 @@ def run(config, workdir, teacher="", students=(), download=False):
             another configuration or teacher.
     """
     workdir = pathlib.Path(workdir)
-    model = teachers.load(teacher or teachers.pretrained(config.teacher))
-    dataset = images.ImageDataset(**config.data)
-    _check(config, model, dataset)
-    initial = {
-        name: compression.compress(model, config.students[name].to_dict())
-        for name in _chosen(students, config.students)
-    }
-    claim(workdir, {"config": json.loads(config.to_json()), "teacher": teachers.digest(model)})
+    source = teachers.load(teacher or teachers.pretrained(config.teacher), **loading)
+    model = preprocessing.standardised(source)
+    _check(config, source)
+    identity = {"config": json.loads(config.to_json()), "teacher": teachers.digest(source)}
+    if student:
+        own = teachers.load(student, **{**loading, "output": ""})
+        _check_student(own, source)
+        identity["student"] = teachers.digest(own)
+        initial = {"student": own}
+    else:
+        initial = {
+            name: compression.compress(source, **config.students[name].to_dict())
+            for name in _chosen(students, config.students)
+        }
+    mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(source))
+    sizes = source.input_shape[1:], source.output_shape[-1]
+    if test := _real_data(config, *sizes, eval_data, download):
+        test = (test[0] - mean) / std, test[1]
+    claim(workdir, identity)
 
-    test = _test_data(dataset, download)
-    generators, generator_rows = _generators(config, workdir, model, dataset)
+    generators, generator_rows = _generators(config, workdir, model)
     artificial = {"generators": generators, **config.synthesis}
     held_out, unseen = (
         synthesis.synthesise(
@@ -108,16 +133,15 @@ def run(config, workdir, teacher="", students=(), download=False):
     for name, start in initial.items():
         for arm in config.arms:
             for seed in range(config.num_seeds if arm in synthesis.SOURCES else 1):
-                student, row = _student(
-                    config, workdir, model, start, (name, arm, seed), held_out, artificial
-                )
-                row |= _measured(student, test, unseen)
-                row["compression_ratio"] = evaluation.compression_ratio(model, student)
+                key = name, arm, seed
+                made, row = _student(config, workdir, model, start, key, held_out, artificial)
+                row |= _measured(made, test, unseen)
+                row["compression_ratio"] = evaluation.compression_ratio(model, made)
                 _summarise(workdir, row)
                 student_rows.append(row)
 
     content = {
-        "dataset": dataset.name,
+        "dataset": config.data.name or pathlib.Path(teacher).stem,
         "seed": config.seed,
         "versions": report.versions(),
         "teacher": {
@@ -126,7 +150,7 @@ def run(config, workdir, teacher="", students=(), download=False):
         },
         "students": student_rows,
         "generators": generator_rows,
-        "exports": _export(workdir, student_rows, unseen[0]),
+        "exports": _export(workdir, student_rows, mean + std * unseen[0]),
     }
     write_json(workdir / "report.json", content)
     with whole(workdir / "report.md") as path:
@@ -135,34 +159,41 @@ def run(config, workdir, teacher="", students=(), download=False):
     return content
 
 
-def evaluate(config, path, download=False):
+def evaluate(config, path, *, eval_data="", download=False):
     """Measures one file and prints the result as JSON.
 
     Args:
         config: a preset, for its data.
         path: of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+        eval_data: as in `run`; "" for the preset's data.
         download: whether TFDS may fetch the test data.
 
     Returns:
         {"path", "bytes", "accuracy", "milliseconds"}: accuracy on real test data, None without
         them, and the median latency of one example.
     """
-    dataset = images.ImageDataset(**config.data)
     predict = export.predictor(path)
-    test = _test_data(dataset, download)
-    one = np.zeros((1, *dataset.image_shape), np.float32)
+    test = _real_data(config, predict.input_shape, predict.num_classes, eval_data, download)
     row = {
         "path": str(path),
         "bytes": export.size(path),
         "accuracy": test and evaluation.accuracy(predict, *test),
-        "milliseconds": evaluation.latency(predict, one),
+        "milliseconds": evaluation.latency(
+            predict, np.zeros((1, *predict.input_shape), np.float32)
+        ),
     }
     print(json.dumps(row, indent=2))
     return row
 
 
-def _test_data(dataset, download):
-    """(x, label) of the test split, or None, and a word on it, where the data are not at hand."""
+def _real_data(config, input_shape, num_classes, eval_data, download):
+    """(x, label) of the user's or the preset's test data; None, and a word on it, without."""
+    if eval_data:
+        return arrays.load(eval_data, input_shape, num_classes, config.data.mean, config.data.std)
+    if not config.data.name:
+        print("No real test data: --eval_data=FILE.npz adds real accuracy.")
+        return None
+    dataset = images.ImageDataset(**config.data)
     if download or dataset.is_prepared():
         return dataset.load("test", download)
     print(
@@ -172,18 +203,31 @@ def _test_data(dataset, download):
     return None
 
 
-def _check(config, model, dataset):
-    shape, classes = (None, *dataset.image_shape), len(dataset.label_names)
-    if model.input_shape != shape or model.output_shape[-1] != classes:
+def _check(config, source):
+    shape, classes = tuple(config.data.image_shape), len(config.data.label_names)
+    found = source.input_shape[1:], source.output_shape[-1]
+    if shape not in ((), found[0]) or classes not in (0, found[1]):
         raise ValueError(
             f"`teacher` must map {shape} to {classes} classes for this preset. "
-            f"Received: {model.input_shape} to {model.output_shape[-1]}."
+            f"Received: {found[0]} to {found[1]}."
         )
     for arm in config.arms:
         if arm not in ("tucker", *synthesis.SOURCES):
             raise ValueError(
                 f"`arms` must be among tucker, {', '.join(synthesis.SOURCES)}. Received: {arm!r}."
             )
+
+
+def _check_student(student, source):
+    shapes = [(model.input_shape[1:], model.output_shape[-1]) for model in (student, source)]
+    if shapes[0] != shapes[1] or preprocessing.input_scale(student) != preprocessing.input_scale(
+        source
+    ):
+        raise ValueError(
+            "`student` must map the teacher's inputs, preprocessed alike, to the teacher's "
+            f"classes, {shapes[1][0]} to {shapes[1][1]}. "
+            f"Received: {shapes[0][0]} to {shapes[0][1]}."
+        )
 
 
 def _chosen(students, known):
@@ -193,20 +237,15 @@ def _chosen(students, known):
     return students or list(known)
 
 
-def _generators(config, workdir, model, dataset):
+def _generators(config, workdir, model):
     generators, rows = [], []
     for index in range(config.num_generators):
         path = workdir / "generators" / f"{index}.keras"
         if not path.exists():
             print(f"Generator {index + 1} of {config.num_generators}", flush=True)
-            generator = ImageGenerator(
-                dataset.image_shape,
-                len(dataset.label_names),
-                seed=derive_seed(config.seed, "generator", index),
-                **config.generator,
-            )
+            generator = _generator(config, model, derive_seed(config.seed, "generator", index))
             decoder = Decoder(
-                dataset.image_shape,
+                model.input_shape[1:],
                 generator.latent_dim,
                 seed=derive_seed(config.seed, "decoder", index),
                 **config.decoder,
@@ -229,9 +268,11 @@ def _generators(config, workdir, model, dataset):
             }
             for loss in ("classifier_loss", "decoder_loss", "diversity_loss"):
                 row[loss] = history[loss][-1] if loss in history else None
-            with whole(workdir / "figures" / f"generator-{index}.png") as figure:
-                seed = derive_seed(config.seed, "figures", index)
-                figures.generated_grid(generator, figure, dataset.label_names, seed)
+            if len(model.input_shape) == 4:
+                with whole(workdir / "figures" / f"generator-{index}.png") as figure:
+                    names = config.data.label_names or [*map(str, range(generator.num_classes))]
+                    seed = derive_seed(config.seed, "figures", index)
+                    figures.generated_grid(generator, figure, names, seed)
             write_json(path.with_suffix(".json"), row)
             with whole(path) as partial:
                 generator.save(partial)
@@ -239,6 +280,15 @@ def _generators(config, workdir, model, dataset):
         generators.append(keras.saving.load_model(path, compile=False))
         rows.append(read_json(path.with_suffix(".json")))
     return generators, rows
+
+
+def _generator(config, model, seed):
+    *_, num_classes = model.output_shape
+    if len(model.input_shape) == 2:
+        return DenseGenerator(
+            model.input_shape[1], num_classes, seed=seed, **config.dense_generator
+        )
+    return ImageGenerator(model.input_shape[1:], num_classes, seed=seed, **config.generator)
 
 
 def _save_synthetic(config, workdir, model, artificial):
@@ -254,8 +304,7 @@ def _student(config, workdir, model, start, key, held_out, artificial):
     name, arm, seed = key
     path = workdir / "students" / f"{name}-{arm}-{seed}.keras"
     if not path.exists():
-        student = keras.models.clone_model(start)
-        student.set_weights(start.get_weights())
+        student = preprocessing.standardised(teachers.load(start, output="logits"))
         row = {"name": name, "arm": arm, "seed": seed, "selection": None, "seconds": None}
         if arm != "tucker":
             print(f"{name}, {arm}, seed {seed}", flush=True)
@@ -279,8 +328,8 @@ def _student(config, workdir, model, start, key, held_out, artificial):
             row["seconds"] = time.perf_counter() - started
         write_json(path.with_suffix(".json"), row)
         with whole(path) as partial:
-            student.save(partial)
-    student = keras.saving.load_model(path, compile=False)
+            preprocessing.unstandardised(student).save(partial)
+    student = preprocessing.standardised(keras.saving.load_model(path, compile=False))
     return student, read_json(path.with_suffix(".json"))
 
 
@@ -320,7 +369,8 @@ def _export(workdir, rows, x):
 
 
 def _export_file(path, folder, x):
-    return export.export(keras.saving.load_model(path, compile=False), folder, x)
+    model = keras.saving.load_model(path, compile=False, safe_mode=False)  # the parent's own file
+    return export.export(model, folder, x)
 
 
 def _tensorboard(workdir, name):

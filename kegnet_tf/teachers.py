@@ -1,49 +1,18 @@
-"""Teachers: any Keras classifier of one float tensor, checked, as a model that answers in logits.
-
-Learning, and what it learns from, is standardised: each channel has mean 0 and deviation 1. A
-teacher that holds its own preprocessing eats something else; `standardised` puts the way there in
-front of it, and `unstandardised` takes it away again.
-"""
+"""Any Keras classifier of one float tensor, checked, as a model that answers in logits."""
 
 import hashlib
 import importlib.resources
 import math
 import pkgutil
 import tempfile
+import textwrap
 import zipfile
 
 import keras
 import numpy as np
 from keras import ops
 
-
-@keras.saving.register_keras_serializable(package="kegnet_tf")
-class TwoClasses(keras.layers.Layer):
-    """Logits of two classes, [-s / 2, s / 2], from the one logit s of a two-class sigmoid.
-
-    Both have the same probabilities: sigmoid(s) is the second entry of the softmax.
-    """
-
-    def call(self, s):
-        return ops.concatenate([-s / 2, s / 2], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], 2)
-
-
-@keras.saving.register_keras_serializable(package="kegnet_tf")
-class LogProbabilities(keras.layers.Layer):
-    """Logits from probabilities: log p, or, of one column, the logit log p - log(1 - p).
-
-    Probabilities below 1e-7 count as 1e-7, so that the logits stay finite.
-    """
-
-    def call(self, p):
-        log_p = ops.log(ops.maximum(p, 1e-7))
-        return log_p if p.shape[-1] > 1 else log_p - ops.log(ops.maximum(1 - p, 1e-7))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+from kegnet_tf.layers import LogProbabilities, TwoClasses
 
 
 def pretrained(name):
@@ -63,101 +32,43 @@ def pretrained(name):
 def load(source, *, output="", custom_objects=(), safe_mode=True):
     """A checked copy of a classifier that answers in logits.
 
-    What the head answers is read off its activation. A softmax is taken out of the graph, names
-    and weights stay; one unit, sigmoid or linear, becomes two classes. Where the graph does not
-    tell (an operation, a custom layer, a nested or subclassed model), rows that are non-negative
-    and sum to 1 on random data are probabilities, and their logarithm is taken.
+    A softmax at the end is taken out of the graph, and the rest stays as it is; one unit, sigmoid
+    or linear, becomes two classes. Where the graph does not tell what the head answers (it is an
+    operation, a custom layer, a nested or subclassed model), rows that are non-negative and sum to
+    1 on random data are probabilities, and their logarithm is taken.
 
     Args:
-        source: path of a `.keras` file, or a built `keras.Model`, which stays as it is.
+        source: path of a `.keras` file, or a built `keras.Model`. That one stays as it is: its
+            graph is copied, and a subclassed one, which has none, is only ever called.
         output: "logits" or "probabilities", whatever the graph says; "" to find out.
         custom_objects: names such as "module:Name" of classes and functions that the file needs.
             They are imported, and Keras knows them from then on.
-        safe_mode: False allows a file that holds Python lambdas, and so runs code of the file's.
+        safe_mode: False allows a file with Lambda layers, and so runs what code the file holds.
 
     Returns:
-        A Functional model, not compiled, every layer trainable (a student learns, and counts, them
-        all), from [batch, height, width, channels] or [batch, features] to [batch, num_classes].
-        Nothing here or later trains it: its variables never reach an optimiser.
+        A Functional model from [batch, height, width, channels] or [batch, features] to float32,
+        [batch, num_classes], not compiled. What is copied is trainable throughout: a student
+        learns, and counts, every layer. No optimiser ever gets the teacher's own variables.
 
     Raises:
         ValueError: if the source is no such classifier, a weight is not finite, or the head is
             several sigmoids, or one unit that cannot be told, and `output` is "".
     """
     if output not in ("", "logits", "probabilities"):
-        raise ValueError(
-            f"`teacher_output` must be 'logits' or 'probabilities'. Received: {output!r}."
-        )
+        raise ValueError(f"`output` must be 'logits' or 'probabilities'. Received: {output!r}.")
     keras.saving.get_custom_objects().update(_imported(custom_objects))
-    model = _copy(source) if isinstance(source, keras.Model) else _read(source, safe_mode)
+    model = source
+    if not isinstance(source, keras.Model):
+        model = _read(source, safe_mode)
+    elif _has_graph(source):
+        model = _copy(source)
+    if model is not source:
+        # Keras ignores a value that stands already, frozen parts below or not.
+        model.trainable = False
+        model.trainable = True
     model = _plain(model)
     _check(model)
-    model = _answering_in_logits(model, output)
-    # Keras ignores a value that stands already, frozen parts below or not.
-    model.trainable = False
-    model.trainable = True
-    return model
-
-
-def input_scale(model):
-    """What turns standardised data into what a model eats: times `std`, plus `mean`.
-
-    Told by the first layer. `Normalization`: its own numbers, over all positions of a channel.
-    `Rescaling`: what leaves it is assumed to be an image in [0, 1], of mean 0.5 and deviation 0.25,
-    where the offset is 0; an image in [-1, 1], of mean 0 and deviation 0.5, where it is -1; and
-    standardised where it is anything else.
-
-    Args:
-        model: a Functional or built Sequential model.
-
-    Returns:
-        (mean, std): tuples of floats, as long as the channels or the features, or 1; (0.0, 1.0)
-        where the first layer is neither.
-    """
-    first = _plain(model).operations[1]
-    if isinstance(first, keras.layers.Normalization) and not first.invert:
-        mean, variance = (
-            array.reshape(-1, array.shape[-1])
-            for array in map(ops.convert_to_numpy, (first.mean, first.variance))
-        )
-        variance = np.mean(variance, axis=0) + np.var(mean, axis=0)
-        mean, std = np.mean(mean, axis=0), np.maximum(np.sqrt(variance), keras.config.epsilon())
-    elif isinstance(first, keras.layers.Rescaling) and first.name != "destandardise":
-        scale, offset = np.ravel(first.scale), np.ravel(first.offset)
-        after = {0.0: (0.5, 0.25), -1.0: (0.0, 0.5)}
-        middle, spread = after.get(offset[0], (0.0, 1.0)) if len({*offset}) == 1 else (0.0, 1.0)
-        mean, std = (middle - offset) / scale, spread / np.abs(scale)
-    else:
-        return 0.0, 1.0
-    return tuple(mean.tolist()), tuple(std.tolist())
-
-
-def standardised(model):
-    """The model behind a `Rescaling`, named "destandardise", that applies its `input_scale`.
-
-    Args:
-        model: a Functional or built Sequential model.
-
-    Returns:
-        A Functional model of the same layers that eats standardised data; the model itself where
-        it does so already.
-    """
-    mean, std = input_scale(model)
-    if not np.any(mean) and np.all(np.equal(std, 1)):
-        return model
-    inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
-    x = keras.layers.Rescaling(std, mean, name="destandardise", dtype="float32")(inputs)
-    return keras.Model(inputs, model(x), name=model.name)
-
-
-def unstandardised(student):
-    """The model that `standardised` was given, or what a copy or a compression has made of it.
-
-    Args:
-        student: a model; one that `standardised` has not changed comes back itself.
-    """
-    names = [layer.name for layer in student.layers]
-    return student.layers[-1] if "destandardise" in names else student
+    return _answering_in_logits(model, output)
 
 
 def digest(model):
@@ -205,41 +116,42 @@ def _imported(entries):
     objects = {}
     for entry in entries:
         try:
-            # Whoever starts the program names the module, and it may raise whatever it likes.
             found = pkgutil.resolve_name(entry)
-            objects[found.__name__] = found
-        except Exception as error:
+            if not callable(found):
+                raise TypeError("neither a class nor a function")
+        except Exception as error:  # a module of the user's can raise anything
             raise ValueError(
                 "`custom_objects` must be names such as module:Name that can be imported. "
                 f"Received: {entry!r} ({_reason(error)})."
             ) from error
-        if not callable(found):
-            raise ValueError(
-                "`custom_objects` must name classes or functions, as module:Name. "
-                f"Received: {entry!r}."
-            )
+        objects[found.__name__] = found
     return objects
 
 
 def _read(path, safe_mode):
-    rule = "be a complete .keras file"
+    rule = "be a complete .keras file of a model"
     try:
         with zipfile.ZipFile(path) as file:
             if safe_mode and b'"__lambda__"' in file.read("config.json"):
                 rule = "hold no Lambda layers, unless --nosafe_mode lets code from the file run"
         model = keras.saving.load_model(path, compile=False, safe_mode=safe_mode)
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"it holds a {type(model).__name__}")
     except Exception as error:  # a broken file can make Keras raise anything
-        if "Could not locate" in str(error):
+        reason = _reason(error)
+        if "Could not locate" in reason:
             rule = "hold only what Keras knows or --custom_objects=module:Name names"
-        raise ValueError(f"`teacher` must {rule}. Received: {path} ({_reason(error)}).") from error
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"`teacher` must {rule}, of a model. Received: {type(model).__name__}.")
+        raise ValueError(f"`teacher` must {rule}. Received: {path} ({reason}).") from error
     return model
 
 
 def _copy(model):
-    """The model as it comes back from a file, which carries subclassed ones and every state."""
-    classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
+    """The model as it comes back from a file, which carries every state and every name."""
+    classes = {
+        type(layer).__name__: type(layer)
+        for layer in model._flatten_layers()
+        if not type(layer).__module__.startswith("keras.")
+    }
     try:
         with tempfile.TemporaryDirectory() as folder:
             model.save(f"{folder}/teacher.keras", include_optimizer=False)
@@ -254,12 +166,20 @@ def _copy(model):
 
 
 def _reason(error):
-    return str(error).strip().split("\n")[0].split(". ")[0].rstrip(".")
+    """The first sentence of what went wrong innermost."""
+    text = str(error).rpartition("Exception encountered: ")[2]
+    return textwrap.shorten(text, 200).split(". ")[0].rstrip(".")
+
+
+def _has_graph(model):
+    return isinstance(model, keras.Function) or (
+        isinstance(model, keras.Sequential) and model.built
+    )
 
 
 def _plain(model):
     """A Functional model of the same layers, from one tensor to one tensor."""
-    if isinstance(model, keras.Function) or (isinstance(model, keras.Sequential) and model.built):
+    if _has_graph(model):
         inputs, outputs = model.inputs, model.outputs
     else:
         shape = (model.get_build_config() or {}).get("input_shape") or [()]
@@ -279,27 +199,21 @@ def _plain(model):
 
 
 def _check(model):
-    shape, dtype = model.input_shape, model.inputs[0].dtype
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(f"`teacher` must eat floating-point numbers. Received: {dtype}.")
-    if len(shape) not in (2, 4) or shape[0] is not None or None in shape[1:]:
-        raise ValueError(
-            "`teacher` must eat [batch, height, width, channels] or [batch, features], with "
-            f"nothing but the batch open. Received: {shape}."
-        )
-    if len(model.output_shape) != 2:
-        raise ValueError(
-            f"`teacher` must answer [batch, num_classes]. Received: {model.output_shape}."
-        )
-    if not model.output_shape[-1]:
-        raise ValueError(
-            f"`teacher` must have 2 classes or more. Received: output {model.output_shape}."
-        )
-    for weight in model.weights:
-        if not np.isfinite(weight.numpy()).all():
-            raise ValueError(
-                f"`teacher` must have finite weights. Received: NaN or infinity in {weight.path}."
-            )
+    shape, dtype, answer = model.input_shape, model.inputs[0].dtype, model.output_shape
+    unsound = [w.path for w in model.weights if not np.isfinite(ops.convert_to_numpy(w)).all()]
+    for holds, rule, received in (
+        (keras.backend.is_float_dtype(dtype), "eat floating-point numbers", dtype),
+        (
+            len(shape) in (2, 4) and shape[0] is None and None not in shape[1:],
+            "eat [batch, height, width, channels] or [batch, features], open in the batch alone",
+            shape,
+        ),
+        (len(answer) == 2, "answer [batch, num_classes]", answer),
+        (answer[-1], "have 2 classes or more", answer),
+        (not unsound, "have finite weights", f"NaN or infinity in {unsound[:3]}"),
+    ):
+        if not holds:
+            raise ValueError(f"`teacher` must {rule}. Received: {received}.")
 
 
 def _answering_in_logits(model, output):
@@ -308,10 +222,10 @@ def _answering_in_logits(model, output):
     if units == 1 and kind == "softmax":
         raise ValueError(f"`teacher` must have 2 classes or more. {received}")
     if not output:
-        if (units == 1 and not kind) or (units > 1 and kind == "sigmoid"):
+        if kind == ("sigmoid" if units > 1 else ""):
             raise ValueError(
-                "`teacher` must end in logits, a softmax, or one linear or sigmoid unit, or "
-                f"--teacher_output must say what it answers. {received}"
+                "`teacher` must end in logits, a softmax, or one linear or sigmoid unit, unless "
+                f"`output` (--teacher_output) says what it answers. {received}"
             )
         answers = {"linear": "logits", "softmax": "probabilities", "sigmoid": "probabilities"}
         output = answers.get(kind) or _measured(model)
@@ -320,7 +234,10 @@ def _answering_in_logits(model, output):
             model = _without_activation(model, head)
         else:
             model = _followed(model, LogProbabilities)
-    return model if units > 1 else _followed(model, TwoClasses)
+    if units == 1:
+        return _followed(model, TwoClasses)
+    # Losses want float32, where a teacher of mixed precision has it only behind its softmax.
+    return model if model.output.dtype == "float32" else _followed(model, keras.layers.Identity)
 
 
 def _head(model):
@@ -348,13 +265,14 @@ def _measured(model):
 
 
 def _without_activation(model, head):
-    if type(head) is not keras.layers.Softmax:
+    if type(head) in (keras.layers.Dense, keras.layers.EinsumDense):
         head.activation = keras.activations.linear
         return model
-    linear = keras.layers.Activation("linear", name=head.name)
-    return keras.models.clone_model(
-        model, model.input, lambda layer: linear if layer is head else layer
-    )
+
+    def call(layer, *args, **kwargs):
+        return (*args, *kwargs.values())[0] if layer is head else layer(*args, **kwargs)
+
+    return keras.models.clone_model(model, model.input, lambda layer: layer, call)
 
 
 def _followed(model, layer):

@@ -21,9 +21,38 @@ def test_preset_is_found_by_name_and_overridden_by_key():
     assert call("--dataset=mnist", "--config.extraction.beta=2.5")[:2] == (0, "2.5\n")
 
 
+def test_without_a_preset_the_defaults_count():
+    main = "print(config.data.name == '', config.students.student.target_ratio)"
+    assert call(main=main)[:2] == (0, "True 3.0\n")
+
+
+def test_mean_and_deviation_are_lists_of_numbers():
+    main = "print(config.data.mean, config.data.std)"
+    assert (
+        call("--input_mean=0.5,1", "--input_std=2,0.25", main=main)[1] == "(0.5, 1.0) (2.0, 0.25)\n"
+    )
+    assert call("--dataset=mnist", main=main)[1] == "(0.1307,) (0.3081,)\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--input_mean=0.5"], ["--input_std=2"], ["--input_mean=a", "--input_std=1"]],
+)
+def test_mean_and_deviation_come_together_and_are_numbers(arguments):
+    code, _, errors = call(*arguments)
+    assert code == 1
+    assert errors.startswith("-c: `input_")
+    assert errors.count("\n") == 1
+
+
+def test_deviation_of_0_is_refused():
+    assert "`input_std` must be" in call("--input_mean=1", "--input_std=0")[2]
+
+
 def test_quick_is_the_presets_short_form():
     main = "print(config.extraction.epochs * config.num_generators)"
-    assert int(call("--quick", main=main)[1]) < int(call(main=main)[1])
+    full = call("--dataset=mnist", main=main)[1]
+    assert int(call("--dataset=mnist", "--quick", main=main)[1]) < int(full)
 
 
 @pytest.mark.parametrize(

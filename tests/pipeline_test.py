@@ -120,7 +120,7 @@ def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, no_dat
         ({"extraction.alpha": 2.0}, {}, "where config.extraction.alpha is 1.0, not 2.0"),
         ({}, {"students": ["student9"]}, "`students` must be among student1, student2, student3"),
         ({"arms": ("tucker", "noise")}, {}, "`arms` must be among .* Received: 'noise'"),
-        ({"students.student1.conv3": (7, 121)}, {}, r"`ranks` must lie in \[1, 120\]"),
+        ({"students.student1.ranks.conv3": (7, 121)}, {}, r"`ranks` must lie in \[1, 120\]"),
         ({"teacher": "mist"}, {}, "`teacher` must be given: none ships"),
         ({}, {"teacher": "nowhere.keras"}, "`teacher` must"),
     ],
@@ -183,7 +183,7 @@ def command(folder):
         "distillation.steps_per_epoch=20",
         "held_out=100",
     ]
-    flags = ["--quick", "--students=student2", f"--workdir={folder}"]
+    flags = ["--dataset=mnist", "--quick", "--students=student2", f"--workdir={folder}"]
     return [sys.executable, shutil.which("kegnet"), *flags, *(f"--config.{s}" for s in settings)]
 
 

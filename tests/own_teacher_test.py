@@ -1,0 +1,170 @@
+"""A classifier that no preset knows, from its file to an exported student."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kegnet_tf import export, pipeline, teachers
+from kegnet_tf.configs import base
+
+
+def tiny(**overrides):
+    config = base.get_config("quick")
+    config.update_from_flattened_dict(
+        {
+            "held_out": 12,
+            "num_generators": 1,
+            "arms": ("tucker", "kegnet"),
+            "generator.units": (8,),
+            "generator.filters": (4, 2),
+            "dense_generator.units": (8, 8),
+            "decoder.units": 8,
+            "extraction.batch_size": 8,
+            "extraction.epochs": 1,
+            "extraction.steps_per_epoch": 2,
+            "batch_size": 8,
+            "distillation.epochs": 1,
+            "distillation.steps_per_epoch": 2,
+            **overrides,
+        }
+    )
+    return config
+
+
+def images_teacher(path, *front, activation="softmax"):
+    keras.Sequential(
+        [
+            keras.Input((12, 9, 3)),
+            *front,
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(4, activation=activation),
+        ]
+    ).save(path)
+    return str(path)
+
+
+def test_images_in_raw_pixels_go_in_and_a_student_of_raw_pixels_comes_out(tmp_path):
+    teacher = images_teacher(tmp_path / "raw.keras", layers.Rescaling(1 / 255))
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (20, 12, 9, 3)).astype(np.uint8)
+    source = teachers.load(teacher)
+    np.savez(tmp_path / "test.npz", x=x, y=source.predict_on_batch(x.astype(np.float32)).argmax(1))
+    report = pipeline.run(
+        tiny(), tmp_path / "run", teacher=teacher, eval_data=str(tmp_path / "test.npz")
+    )
+    assert report["dataset"] == "raw"
+    assert report["teacher"]["accuracy"] == 1.0  # the labels are its own answers
+    for row in report["students"]:
+        assert row["compression_ratio"] == pytest.approx(3.0, rel=0.1)
+    (student,) = {row["name"] for row in report["students"]}
+    path = json.loads((tmp_path / "run" / "export" / "export.json").read_text())["student"]
+    (exported,) = [row for row in report["students"] if f"{student}-{row['arm']}-0" in path]
+    row = pipeline.evaluate(
+        tiny(),
+        tmp_path / "run" / "export" / "student.tflite",
+        eval_data=str(tmp_path / "test.npz"),
+    )
+    assert row["accuracy"] == exported["accuracy"]
+
+
+def test_vectors_go_in_and_no_figure_comes_out(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((7,)), layers.Dense(40, "relu"), layers.Dense(40, "relu"), layers.Dense(1)]
+    )
+    model.save(tmp_path / "two.keras")
+    report = pipeline.run(tiny(), tmp_path / "run", teacher=str(tmp_path / "two.keras"))
+    assert report["teacher"]["accuracy"] is None
+    assert not (tmp_path / "run" / "figures").exists()
+    predict = export.predictor(tmp_path / "run" / "export" / "student.tflite")
+    assert predict(np.zeros((3, 7), np.float32)).shape == (3, 2)  # one logit becomes two classes
+
+
+def test_student_of_another_architecture_learns_from_its_own_weights(tmp_path):
+    teacher = images_teacher(tmp_path / "t.keras")
+    own = keras.Sequential([keras.Input((12, 9, 3)), layers.Flatten(), layers.Dense(4)])
+    own.save(tmp_path / "own.keras")
+    report = pipeline.run(
+        tiny(), tmp_path / "run", teacher=teacher, student=str(tmp_path / "own.keras")
+    )
+    start, learned = (
+        keras.saving.load_model(tmp_path / "run" / "students" / f"student-{arm}-0.keras")
+        for arm in ("tucker", "kegnet")
+    )
+    np.testing.assert_array_equal(start.get_weights()[0], own.get_weights()[0])
+    assert np.any(learned.get_weights()[0] != own.get_weights()[0])
+    assert report["students"][0]["parameters"] == own.count_params()
+    small = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(4)])
+    small.save(tmp_path / "small.keras")
+    with pytest.raises(ValueError, match="`student` must map the teacher's inputs"):
+        pipeline.run(
+            tiny(), tmp_path / "other", teacher=teacher, student=str(tmp_path / "small.keras")
+        )
+    assert not (tmp_path / "other").exists()
+
+
+def test_softmax_headed_and_logits_headed_copies_give_identical_students(tmp_path):
+    softmax = keras.saving.load_model(images_teacher(tmp_path / "softmax.keras"))
+    logits = keras.saving.load_model(images_teacher(tmp_path / "logits.keras", activation=None))
+    logits.set_weights(softmax.get_weights())
+    logits.save(tmp_path / "logits.keras")
+    weights = []
+    for name in ("softmax", "logits"):
+        pipeline.run(tiny(), tmp_path / name, teacher=str(tmp_path / f"{name}.keras"))
+        student = tmp_path / name / "students" / "student-kegnet-0.keras"
+        weights.append(keras.saving.load_model(student, compile=False).get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_digits_teacher_goes_through_the_binary_and_its_student_beats_its_start(tmp_path):
+    digits = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
+    x, y = digits.load_digits(return_X_y=True)
+    x = x.reshape(-1, 8, 8, 1).astype(np.float32)
+    order = np.random.default_rng(0).permutation(len(x))
+    train, test = order[:1300], order[1300:]
+    normalise = layers.Normalization(axis=-1)
+    normalise.adapt(x[train])
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            normalise,
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x[train], y[train], 64, 20, verbose=0)
+    model.save(tmp_path / "digits.keras")
+    np.savez(tmp_path / "test.npz", x=x[test], y=y[test])
+    command = [
+        *(sys.executable, shutil.which("kegnet"), "--quick"),
+        *(
+            f"--{name}={tmp_path / value}"
+            for name, value in (
+                ("teacher", "digits.keras"),
+                ("eval_data", "test.npz"),
+                ("workdir", "run"),
+            )
+        ),
+        "--config.students.student.target_ratio=6",
+    ]
+    subprocess.run(command, check=True, env={**os.environ, "TFDS_DATA_DIR": str(tmp_path)})
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    accuracy = {row["arm"]: row["accuracy"] for row in report["students"]}
+    assert report["teacher"]["accuracy"] > 0.97
+    assert accuracy["kegnet"] > accuracy["tucker"] + 0.02

@@ -1,0 +1,94 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from numpy.testing import assert_allclose, assert_array_equal
+
+from kegnet_tf import preprocessing, teachers
+from kegnet_tf.compression import compress
+
+IMAGES = np.random.default_rng(1).uniform(0, 255, (4, 5, 5, 2)).astype(np.float32)
+
+
+def image_model(*front):
+    inputs = keras.Input((5, 5, 2))
+    x = keras.Sequential([*front, layers.Conv2D(4, 3, name="conv"), layers.Flatten()]).layers
+    outputs = inputs
+    for layer in (*x, layers.Dense(3, name="head")):
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
+
+
+SCALES = {
+    "none": ([], (0.0, 1.0)),
+    "to [0, 1]": ([layers.Rescaling(1 / 200)], ((100.0,), (50.0,))),
+    "to [-1, 1]": ([layers.Rescaling(1 / 100, -1.0)], ((100.0,), (50.0,))),
+    "to standardised": ([layers.Rescaling([0.5, 0.25], [-3.0, -1.0])], ((6.0, 4.0), (2.0, 4.0))),
+    "by channel": (
+        [layers.Normalization(mean=[1.0, 2.0], variance=[4.0, 0.25])],
+        ((1.0, 2.0), (2.0, 0.5)),
+    ),
+    "by one number": (
+        [layers.Normalization(axis=None, mean=3.0, variance=4.0)],
+        ((3.0,), (2.0,)),
+    ),
+    "away from standardised": (
+        [layers.Normalization(mean=[1.0, 2.0], variance=[4.0, 0.25], invert=True)],
+        (0.0, 1.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+@pytest.mark.parametrize(("front", "expected"), SCALES.values(), ids=SCALES)
+def test_input_scale_is_read_off_the_first_layer(front, expected, sequential):
+    model = image_model(*(type(layer).from_config(layer.get_config()) for layer in front))
+    if sequential:
+        model = keras.Sequential([keras.Input((5, 5, 2)), *model.layers[1:]])
+    mean, std = preprocessing.input_scale(model)
+    assert_allclose(mean, expected[0], rtol=1e-6)
+    assert_allclose(std, expected[1], rtol=1e-6)
+
+
+def test_input_scale_of_pixels_normalised_one_by_one_is_that_of_all_of_a_channel():
+    norm = layers.Normalization(axis=(1, 2, 3))
+    norm.adapt(IMAGES)
+    mean, std = preprocessing.input_scale(teachers.load(image_model(norm)))
+    assert_allclose(mean, IMAGES.mean(axis=(0, 1, 2)), rtol=1e-5)
+    assert_allclose(std, IMAGES.std(axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_standardised_teacher_answers_standardised_data_as_the_teacher_answers_raw():
+    norm = layers.Normalization()
+    norm.adapt(IMAGES)
+    model = teachers.load(image_model(norm))
+    mean, std = IMAGES.mean(axis=(0, 1, 2)), IMAGES.std(axis=(0, 1, 2))
+    wrapped = preprocessing.standardised(model)
+    assert_allclose(wrapped((IMAGES - mean) / std), model(IMAGES), atol=1e-4)
+    assert teachers.digest(wrapped) == teachers.digest(model)
+    assert preprocessing.standardised(wrapped) is wrapped
+
+
+def test_model_without_preprocessing_is_standardised_already():
+    model = image_model()
+    assert preprocessing.standardised(model) is model
+    assert preprocessing.unstandardised(model) is model
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_unstandardised_student_eats_what_the_teacher_eats(tmp_path, sequential):
+    model = image_model(layers.Rescaling(1 / 255))
+    if sequential:
+        model = keras.Sequential([keras.Input((5, 5, 2)), *model.layers[1:]])
+    wrapped = preprocessing.standardised(model)
+    assert_array_equal(preprocessing.unstandardised(wrapped)(IMAGES), model(IMAGES))
+    student = compress(wrapped, ranks={"conv": (2, 4)})
+    student.save(tmp_path / "s.keras")
+    for each in (student, keras.models.clone_model(student)):
+        each.set_weights(student.get_weights())
+        bare = preprocessing.unstandardised(each)
+        assert bare.input_shape == (None, 5, 5, 2)
+        # The conv has 2 input channels and 4 outputs: full ranks change nothing.
+        assert_allclose(bare(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
+    bare = preprocessing.unstandardised(keras.saving.load_model(tmp_path / "s.keras"))
+    assert_allclose(bare(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
