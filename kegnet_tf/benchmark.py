@@ -83,7 +83,7 @@ def generator_step(
     )
     shape = (batch_size, generator.num_classes, generator.latent_dim)
     data = iter(latents.stream(0, *shape))
-    train = kegnet.make_train_function()
+    kegnet.make_train_function()
 
     bare = extraction.KegNet(teacher, generator, decoder)
     bare.compile(keras.optimizers.SGD(), alpha)
@@ -98,7 +98,7 @@ def generator_step(
 
     row = compare(
         "generator step",
-        lambda: train(data),
+        lambda: kegnet.train_function(data),
         "forward and input-gradient pass",
         lambda: [passes(y, z) for _ in range(steps)],
         steps,

@@ -16,7 +16,7 @@ def export(model, folder, x):
 
     Args:
         model: a built Keras model with one input.
-        folder: an existing folder; it gets `saved_model/` and `student.tflite`.
+        folder: made where it is missing; it gets `saved_model/` and `student.tflite`.
         x: data to compare on, [size, ...].
 
     Returns:
@@ -25,6 +25,7 @@ def export(model, folder, x):
         the share of `x` with the same largest output.
     """
     folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     reference = np.concatenate([np.asarray(model(batch)) for batch in _batches(x)])
     model.export(folder / "saved_model", format="tf_saved_model", verbose=False)
     with tempfile.TemporaryDirectory() as scratch:

@@ -119,7 +119,7 @@ def run(
     if test := _real_data(config, *sizes, eval_data, download):
         test = (test[0] - mean) / std, test[1]
     claim(workdir, identity)
-
+    _report_compression(workdir, source, {} if student else initial)
     generators, generator_rows = _generators(config, workdir, model)
     artificial = {"generators": generators, **config.synthesis}
     held_out, unseen = (
@@ -235,6 +235,13 @@ def _chosen(students, known):
         if name not in known:
             raise ValueError(f"`students` must be among {', '.join(known)}. Received: {name!r}.")
     return students or list(known)
+
+
+def _report_compression(workdir, source, initial):
+    layers = {name: compression.layer_report(source, start) for name, start in initial.items()}
+    write_json(workdir / "compression.json", layers)
+    for name, rows in layers.items():
+        print(f"{name}\n{report.layers(rows)}\n", flush=True)
 
 
 def _generators(config, workdir, model):
@@ -358,7 +365,6 @@ def _export(workdir, rows, x):
     if not path.exists() or read_json(path)["student"] != student:
         shutil.rmtree(workdir / "export", ignore_errors=True)
         with whole(workdir / "export") as partial:
-            partial.mkdir()
             # A process of its own: names inside a SavedModel count what a process did before, and
             # a run that was resumed must give the same files.
             spawn = multiprocessing.get_context("spawn")

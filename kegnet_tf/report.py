@@ -55,6 +55,30 @@ def markdown(report):
     return "\n\n".join([title, about, students, generators, exports]) + "\n"
 
 
+def layers(rows):
+    """Table of what compression did to each layer, from `compression.layer_report`."""
+    flat = [
+        row
+        | {
+            f"{count}_{side}": number
+            for count in ("parameters", "multiply_adds")
+            for side, number in zip(("before", "after"), row[count], strict=True)
+        }
+        for row in rows
+    ]
+    return _table(
+        flat,
+        layer=("name", "{}"),
+        ranks=("ranks", "{}"),
+        parameters=("parameters_before", "{:,}"),
+        then=("parameters_after", "{:,}"),
+        multiply_adds=("multiply_adds_before", "{:,}"),
+        after=("multiply_adds_after", "{:,}"),
+        kernel_error=("error", "{:.3f}"),
+        note=("note", "{}"),
+    )
+
+
 def _table(rows, **columns):
     lines = [[name.replace("_", " ") for name in columns], ["---"] * len(columns)]
     for row in rows:

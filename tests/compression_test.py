@@ -186,17 +186,18 @@ def test_half_rank_of_known_networks_runs_saves_reloads_and_exports(build, tmp_p
     check_half_rank(application(build), tmp_path)
 
 
-@pytest.mark.parametrize("build", [lenet5, resnet14])
 @pytest.mark.parametrize("ratio", [2, 3, 5])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lenet5,
+        pytest.param(resnet14, marks=pytest.mark.slow),
+        pytest.param(lambda: application(keras.applications.VGG16), marks=pytest.mark.slow),
+    ],
+    ids=["lenet5", "resnet14", "vgg16"],
+)
 def test_target_ratio_is_reached_from_above_within_five_percent(build, ratio):
     model = build()
-    assert ratio <= compression_ratio(model, compress(model, target_ratio=ratio)) <= 1.05 * ratio
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ratio", [2, 3, 5])
-def test_target_ratio_is_reached_from_above_within_five_percent_in_vgg16(ratio):
-    model = application(keras.applications.VGG16)
     assert ratio <= compression_ratio(model, compress(model, target_ratio=ratio)) <= 1.05 * ratio
 
 

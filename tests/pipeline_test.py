@@ -76,6 +76,9 @@ def test_run_without_data_writes_everything(finished):
         assert (folder / "figures" / f"generator-{index}.png").read_bytes()[1:4] == b"PNG"
         assert (folder / "tensorboard" / f"generator-{index}").is_dir()
     assert "student3" in (folder / "report.md").read_text()
+    layers = json.loads((folder / "compression.json").read_text())["student3"]
+    ranks = {row["name"]: row["ranks"] for row in layers}
+    assert ranks == {"conv1": None, "conv2": [3, 4], "conv3": [5, 8], "fc1": None, "fc2": None}
     saved = np.load(folder / "synthetic.npz")
     assert saved["x"].shape == (24, 32, 32, 1)
     np.testing.assert_allclose(saved["p"].sum(axis=1), 1, rtol=1e-5)
