@@ -1,5 +1,6 @@
 import concurrent.futures
 import importlib
+import inspect
 import json
 import multiprocessing
 import pathlib
@@ -211,6 +212,13 @@ def _check(config, source):
             f"`teacher` must map {shape} to {classes} classes for this preset. "
             f"Received: {found[0]} to {found[1]}."
         )
+    policy = [*inspect.signature(compression.compress).parameters][1:]
+    for name, settings in config.students.items():
+        for key in settings:
+            if key not in policy:
+                raise ValueError(
+                    f"`students.{name}` must hold some of {', '.join(policy)}. Received: {key!r}."
+                )
     for arm in config.arms:
         if arm not in ("tucker", *synthesis.SOURCES):
             raise ValueError(

@@ -125,6 +125,15 @@ def test_softmax_headed_and_logits_headed_copies_give_identical_students(tmp_pat
         np.testing.assert_array_equal(one, other)
 
 
+def test_misspelt_policy_is_refused_before_anything_is_written(tmp_path):
+    teacher = images_teacher(tmp_path / "t.keras")
+    config = tiny()
+    config.students = {"student": {"enrgy": 0.9}}
+    with pytest.raises(ValueError, match="`students.student` must hold .*energy.*'enrgy'"):
+        pipeline.run(config, tmp_path / "run", teacher=teacher)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_digits_teacher_goes_through_the_binary_and_its_student_beats_its_start(tmp_path):
     digits = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
