@@ -151,7 +151,9 @@ def run(
         },
         "students": student_rows,
         "generators": generator_rows,
-        "exports": _export(workdir, student_rows, mean + std * unseen[0]),
+        "exports": _export(
+            workdir, student_rows, mean + std * unseen[0], loading.get("custom_objects", ())
+        ),
     }
     write_json(workdir / "report.json", content)
     with whole(workdir / "report.md") as path:
@@ -365,7 +367,7 @@ def _summarise(workdir, row):
                 tf.summary.scalar(measure, row[measure], step=0)
 
 
-def _export(workdir, rows, x):
+def _export(workdir, rows, x, custom_objects):
     """Exports the student that agrees best with the teacher on synthetic data."""
     best = max(rows, key=lambda row: (row["arm"] in synthesis.SOURCES, row["agreement"]))
     student = "students/{name}-{arm}-{seed}.keras".format(**best)
@@ -377,13 +379,16 @@ def _export(workdir, rows, x):
             # a run that was resumed must give the same files.
             spawn = multiprocessing.get_context("spawn")
             with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
-                exports = process.submit(_export_file, workdir / student, partial, x).result()
+                exports = process.submit(
+                    _export_file, workdir / student, partial, x, custom_objects
+                ).result()
             write_json(partial / "export.json", {"student": student, "exports": exports})
     return read_json(path)["exports"]
 
 
-def _export_file(path, folder, x):
-    model = keras.saving.load_model(path, compile=False, safe_mode=False)  # the parent's own file
+def _export_file(path, folder, x, custom_objects):
+    # The parent wrote this file: what it asked for once is not asked for again.
+    model = teachers.load(path, output="logits", custom_objects=custom_objects, safe_mode=False)
     return export.export(model, folder, x)
 
 

@@ -11,7 +11,10 @@ def call(*arguments, main="print(config.extraction.beta)"):
     """Exit code, standard output and standard error of a binary whose `main` is given."""
     source = f"from kegnet_tf import commands\ndef main(config):\n    {main}\ncommands.run(main)"
     done = subprocess.run(
-        [sys.executable, "-c", source, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", source, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr
 

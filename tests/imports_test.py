@@ -19,6 +19,7 @@ FLOORS = {
     "kegnet_tf.workdir": 0,
     "kegnet_tf.networks": 1,
     "kegnet_tf.preprocessing": 1,
+    "kegnet_tf.rank_policies": 1,
     "kegnet_tf.teachers": 1,
     "kegnet_tf.compression": 2,
     "kegnet_tf.distillation": 2,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from kegnet_tf import compression, evaluation
+from kegnet_tf import compression, evaluation, rank_policies
 from kegnet_tf.configs import mnist
 from kegnet_tf.datasets.images import ImageDataset
 from kegnet_tf.networks.lenet5 import lenet5
@@ -61,8 +61,8 @@ def mnist_test():
 
 
 def test_vbmf_gives_the_ranks_of_the_paper(authors_lenet5):
-    assert compression.vbmf_ranks(authors_lenet5.get_layer("conv2")) == (3, 4)
-    assert compression.vbmf_ranks(authors_lenet5.get_layer("conv3")) == (7, 11)
+    assert rank_policies.vbmf_ranks(authors_lenet5.get_layer("conv2")) == (3, 4)
+    assert rank_policies.vbmf_ranks(authors_lenet5.get_layer("conv3")) == (7, 11)
 
 
 @pytest.mark.parametrize(("ranks", "ratio"), [student[:2] for student in STUDENTS])
@@ -125,7 +125,7 @@ def svhn_stand_in(shared):
 # local minimum, 81.257, where SciPy's bounded search stops at its default tolerance.
 @pytest.mark.parametrize(("name", "ranks"), {**SVHN_RANKS, "stage3_block2_conv2": (20, 10)}.items())
 def test_vbmf_gives_the_ranks_of_the_paper_on_svhn_but_for_one(authors_resnet14, name, ranks):
-    assert compression.vbmf_ranks(authors_resnet14.get_layer(name)) == ranks
+    assert rank_policies.vbmf_ranks(authors_resnet14.get_layer(name)) == ranks
 
 
 @pytest.mark.slow

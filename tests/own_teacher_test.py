@@ -1,5 +1,6 @@
 """A classifier that no preset knows, from its file to an exported student."""
 
+import importlib
 import json
 import os
 import shutil
@@ -76,6 +77,7 @@ def test_images_in_raw_pixels_go_in_and_a_student_of_raw_pixels_comes_out(tmp_pa
     assert row["accuracy"] == exported["accuracy"]
 
 
+@pytest.mark.slow
 def test_vectors_go_in_and_no_figure_comes_out(tmp_path):
     model = keras.Sequential(
         [keras.Input((7,)), layers.Dense(40, "relu"), layers.Dense(40, "relu"), layers.Dense(1)]
@@ -88,6 +90,7 @@ def test_vectors_go_in_and_no_figure_comes_out(tmp_path):
     assert predict(np.zeros((3, 7), np.float32)).shape == (3, 2)  # one logit becomes two classes
 
 
+@pytest.mark.slow
 def test_student_of_another_architecture_learns_from_its_own_weights(tmp_path):
     teacher = images_teacher(tmp_path / "t.keras")
     own = keras.Sequential([keras.Input((12, 9, 3)), layers.Flatten(), layers.Dense(4)])
@@ -111,6 +114,7 @@ def test_student_of_another_architecture_learns_from_its_own_weights(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_softmax_headed_and_logits_headed_copies_give_identical_students(tmp_path):
     softmax = keras.saving.load_model(images_teacher(tmp_path / "softmax.keras"))
     logits = keras.saving.load_model(images_teacher(tmp_path / "logits.keras", activation=None))
@@ -123,6 +127,20 @@ def test_softmax_headed_and_logits_headed_copies_give_identical_students(tmp_pat
         weights.append(keras.saving.load_model(student, compile=False).get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_custom_layer_of_the_users_module_goes_all_the_way(tmp_path, monkeypatch):
+    (tmp_path / "userlayers.py").write_text(
+        "import keras\n\n\nclass Doubled(keras.layers.Layer):\n"
+        "    def call(self, x):\n        return x * 2\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    doubled = importlib.import_module("userlayers").Doubled()
+    teacher = images_teacher(tmp_path / "custom.keras", doubled)
+    arguments = {"teacher": teacher, "custom_objects": ["userlayers:Doubled"]}
+    report = pipeline.run(tiny(), tmp_path / "run", **arguments)
+    assert [row["agreement"] for row in report["exports"]] == [1.0, 1.0]
 
 
 def test_misspelt_policy_is_refused_before_anything_is_written(tmp_path):

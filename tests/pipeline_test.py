@@ -107,6 +107,7 @@ def test_second_run_changes_nothing_but_the_report(finished, no_data):
     assert {file: file.stat().st_mtime_ns for file in files} == before
 
 
+@pytest.mark.slow
 def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, no_data, tmp_path):
     folder, report = finished
     shutil.copytree(folder, tmp_path / "run")
