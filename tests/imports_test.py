@@ -30,8 +30,9 @@ FLOORS = {
     "kegnet_tf.report": 2,
     "kegnet_tf.synthesis": 2,
     "kegnet_tf.benchmark": 3,
-    "kegnet_tf.pipeline": 3,
-    "bin": 4,
+    "kegnet_tf.stages": 3,
+    "kegnet_tf.pipeline": 4,
+    "bin": 5,
 }
 # Within these folders, modules may import each other.
 FAMILIES = ("kegnet_tf.networks", "kegnet_tf.datasets", "kegnet_tf.configs")
