@@ -64,7 +64,12 @@ def _parse(argv):
         preset = str(importlib.resources.files("kegnet_tf.configs") / name)
         config_flags.DEFINE_config_file("config", f"{preset}:{'quick' if _QUICK.value else ''}")
         return flags.FLAGS(argv)
-    except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError) as error:
+        found = error.args[0]
+        if isinstance(found, KeyError):  # ml_collections wraps one in the other
+            (found,) = found.args
+        _fail(f"`config` must be overridden by keys that it has. Received: {found}")
+    except (flags.Error, OSError, TypeError, ValueError) as error:
         _fail(error)
 
 

@@ -62,7 +62,7 @@ def test_quick_is_the_presets_short_form():
     ("argument", "words"),
     [
         ("--dataset=mist", "`dataset` must be one of"),
-        ("--config.extraction.bta=1", "bta"),
+        ("--config.extraction.bta=1", "keys that it has. Received: 'bta' Did you mean \"beta\""),
         ("--config.extraction.epochs=many", "epochs=many"),
         ("--extraction=1", "extraction"),
         ("mnist", "Flags must start with `--`. Received: 'mnist'"),
