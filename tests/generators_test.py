@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from kegnet_tf import latents
 from kegnet_tf.networks.generators import DenseGenerator, ImageGenerator
 
-SHAPES = [(8, 8, 1), (28, 28, 2), (32, 32, 3), (33, 20, 4)]
+SHAPES = [(8, 8, 1), (28, 28, 2), (32, 32, 3), (33, 20, 4), (128, 96, 1)]
 
 
 def batch(size=4, labels="onehot"):
