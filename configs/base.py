@@ -19,6 +19,7 @@ def get_config(mode=""):
     config.seed = 0
     config.teacher = ""  # name of the teacher that ships; a preset names it
     config.network = ""  # module and function of kegnet_tf.networks; a preset must name it
+    config.loader = "images"  # module of kegnet_tf.datasets that reads `data`: images or tables
     config.data = ConfigDict(
         {  # kegnet_tf.datasets.images.ImageDataset; empty where only the teacher is known
             "name": "",
@@ -36,6 +37,8 @@ def get_config(mode=""):
     )
     config.arms = ("tucker", "uniform", "gaussian", "kegnet")
     config.num_generators = 2 if quick else 5  # paper: 5
+    config.keep_unrecognised = False  # whether synthesis uses generators the teacher does not read
+    config.image_interval = 500  # steps between a generator's pictures in TensorBoard; ours
     config.num_seeds = 1  # students for each arm; paper: 5
 
     config.training = ConfigDict(
@@ -43,6 +46,9 @@ def get_config(mode=""):
             "epochs": 20,  # ours
             "batch_size": 256,  # ours
             "learning_rate": 1e-3,  # Keras' default for Adam, decayed to 0 by a cosine
+            "weight_decay": 0.0,
+            "flip": False,
+            "shift": 0.0,
         }
     )
     config.generator = ConfigDict(
@@ -76,7 +82,12 @@ def get_config(mode=""):
             "jit_compile": False,
         }
     )
-    config.synthesis = ConfigDict({"labels": "uniform"})  # kegnet_tf.synthesis; paper
+    config.synthesis = ConfigDict(
+        {  # kegnet_tf.synthesis.stream
+            "labels": "uniform",  # paper
+            "class_prior": (),  # all classes alike, as in the paper
+        }
+    )
     config.batch_size = 128  # of distillation; ours (release: 64 at a tenth of the rate)
     config.synthetic_size = 0  # 0 draws fresh data for each step; release: 6,400 a generator
     config.held_out = 5000  # ours: as many as the paper's validation split
@@ -85,6 +96,7 @@ def get_config(mode=""):
         {  # kegnet_tf.distillation.distil
             "loss": "cross_entropy",  # paper
             "temperature": 1.0,  # paper
+            "update_statistics": True,  # of BatchNorm; no matter for networks without
             "learning_rate": 1e-3,  # ours, on MNIST's validation split; decayed to 0 by a cosine
             "epochs": 3 if quick else 30,  # ours
             "steps_per_epoch": 200,

@@ -1,6 +1,7 @@
 """Step times, each beside its reference in one run: only the ratio means something elsewhere."""
 
 import os
+import pathlib
 import statistics
 import time
 
@@ -70,7 +71,8 @@ def generator_step(
         repeats: timed calls.
 
     Returns:
-        As `compare`, with "batch_size" and "beta".
+        As `compare`, with "batch_size", "beta" and "memory": bytes that the process holds at
+        most in its first training steps, less those that it held before.
     """
     kegnet = extraction.KegNet(teacher, generator, decoder)
     kegnet.compile(
@@ -84,6 +86,9 @@ def generator_step(
     shape = (batch_size, generator.num_classes, generator.latent_dim)
     data = iter(latents.stream(0, *shape))
     kegnet.make_train_function()
+    before = _memory("VmRSS")
+    kegnet.train_function(data)
+    memory = _memory("VmHWM") - before
 
     bare = extraction.KegNet(teacher, generator, decoder)
     bare.compile(keras.optimizers.SGD(), alpha)
@@ -104,4 +109,12 @@ def generator_step(
         steps,
         repeats,
     )
-    return row | {"batch_size": batch_size, "beta": beta}
+    return row | {"batch_size": batch_size, "beta": beta, "memory": memory}
+
+
+def _memory(kind):
+    """Bytes of this process: "VmRSS" for those it holds, "VmHWM" for the most it ever held."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{kind}:"):
+            return 1024 * int(line.split()[1])
+    raise OSError(f"/proc/self/status must tell {kind}.")

@@ -44,6 +44,8 @@ def run(main):
                 raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")
             config = flags.FLAGS.config
             if _MEAN.value or _STD.value:
+                if "mean" not in config.data:
+                    raise ValueError("`input_mean` must stay away from tables. Received: one.")
                 config.data.mean, config.data.std = _numbers("input_mean"), _numbers("input_std")
             main(config)
         except (OSError, ValueError) as error:

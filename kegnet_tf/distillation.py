@@ -22,7 +22,14 @@ class Distiller(keras.Model):
         self.agreement = keras.metrics.CategoricalAccuracy("agreement")
         self.built = True
 
-    def compile(self, optimizer, loss="cross_entropy", temperature=1.0, **kwargs):
+    def compile(
+        self,
+        optimizer,
+        loss="cross_entropy",
+        temperature=1.0,
+        update_statistics=True,
+        **kwargs,
+    ):
         """Configures training.
 
         Args:
@@ -30,6 +37,10 @@ class Distiller(keras.Model):
             loss: "cross_entropy" (Equation 11, the paper's) or "logits" (squared error on centred
                 logits).
             temperature: of the cross entropy, above 0; the paper has 1.
+            update_statistics: whether the student learns in training mode: its BatchNorm layers
+                then normalise by the batch and update their moving statistics with artificial
+                data. If false it runs in inference mode, on the statistics that came from the
+                teacher, and without dropout.
             **kwargs: of `keras.Model.compile`.
 
         Raises:
@@ -41,6 +52,7 @@ class Distiller(keras.Model):
             raise ValueError(f"`temperature` must be above 0. Received: {temperature}.")
         super().compile(optimizer=optimizer, **kwargs)
         self.distillation_loss, self.temperature = loss, temperature
+        self.update_statistics = update_statistics
         self.optimizer.build(self.student.trainable_variables)
 
     @property
@@ -58,7 +70,7 @@ class Distiller(keras.Model):
     def train_step(self, data):
         x, p = data
         with tf.GradientTape() as tape:
-            logits = self.student(x, training=True)
+            logits = self.student(x, training=self.update_statistics)
             loss = self.compute_distillation_loss(p, logits)
         variables = self.student.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
@@ -83,6 +95,7 @@ def distil(
     *,
     loss="cross_entropy",
     temperature=1.0,
+    update_statistics=True,
     learning_rate=1e-4,
     epochs=20,
     steps_per_epoch=500,
@@ -99,6 +112,8 @@ def distil(
         held_out: (x, p) arrays, kept from training, on which agreement is measured each epoch.
         loss: "cross_entropy" or "logits", see `Distiller.compile`.
         temperature: of the cross entropy.
+        update_statistics: whether BatchNorm layers take the artificial data's statistics, see
+            `Distiller.compile`.
         learning_rate: Adam's, at the start; a cosine takes it to 0.
         epochs: times `steps_per_epoch` steps.
         steps_per_epoch: steps in an epoch.
@@ -131,6 +146,7 @@ def distil(
         keras.optimizers.Adam(schedule),
         loss,
         temperature,
+        update_statistics,
         jit_compile=jit_compile,
         steps_per_execution=steps_per_epoch,
     )

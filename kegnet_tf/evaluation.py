@@ -3,6 +3,8 @@ import time
 
 import numpy as np
 
+from kegnet_tf import latents
+
 
 def trainable_parameters(model):
     """Trainable parameters: gamma and beta of a BatchNorm count, its moving statistics do not."""
@@ -40,6 +42,58 @@ def agreement(predict, x, p):
         A fraction.
     """
     return float(np.mean(_answers(predict, x) == np.argmax(p, axis=-1)))
+
+
+def recognition(teacher, generator, seed, size=1000):
+    """What the teacher answers where a generator was asked for one class at a time.
+
+    Args:
+        teacher: classifier from x to logits.
+        generator: model from (y, z) to x.
+        seed: integer of the latents and labels.
+        size: how many examples.
+
+    Returns:
+        (accuracy, shares): the share of answers that are the label asked for, and the share of
+        each class among the answers, [num_classes].
+    """
+    right, counts = 0, np.zeros(generator.num_classes, np.int64)
+    for step in range(-(-size // 250)):
+        rows = min(250, size - 250 * step)
+        shape = rows, generator.num_classes, generator.latent_dim
+        y, z = latents.sample(seed, step, *shape, "onehot")
+        logits = teacher(generator((y, z), training=False), training=False)
+        answers = np.argmax(logits, axis=-1)
+        right += np.sum(answers == np.argmax(y, axis=-1))
+        counts += np.bincount(answers, minlength=generator.num_classes)
+    return float(right / size), counts / size
+
+
+def confusion(predict, x, label, num_classes):
+    """How often each class is answered for each label.
+
+    Args:
+        predict: function from a batch to logits or probabilities, arrays.
+        x: data, [size, ...].
+        label: integers, [size].
+        num_classes: how many classes there are.
+
+    Returns:
+        Counts, [label, answer].
+    """
+    counts = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(counts, (label, _answers(predict, x)), 1)
+    return counts
+
+
+def recalls(counts):
+    """Share of each label's examples that are answered with it, [num_classes]; NaN without any.
+
+    Args:
+        counts: [label, answer], as from `confusion`.
+    """
+    totals = counts.sum(axis=1)
+    return np.where(totals, np.diag(counts) / np.maximum(totals, 1), np.nan)
 
 
 def latency(predict, x, repeats=100):

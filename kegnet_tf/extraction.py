@@ -1,6 +1,7 @@
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kegnet_tf import latents, losses, workdir
@@ -24,10 +25,9 @@ class ClassBalance(keras.metrics.Metric):
         self.counts = self.add_weight(shape=(num_classes,), initializer="zeros", name="counts")
 
     def update_state(self, logits):
-        answers = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        self.counts.assign_add(
-            tf.math.bincount(answers, minlength=self.num_classes, dtype=tf.float32)
-        )
+        # Not `tf.math.bincount`, which XLA cannot compile.
+        answers = tf.one_hot(tf.argmax(logits, axis=-1), self.num_classes)
+        self.counts.assign_add(tf.reduce_sum(answers, axis=0))
 
     def result(self):
         p = self.counts / tf.maximum(tf.reduce_sum(self.counts), 1.0)
@@ -119,7 +119,7 @@ class KegNet(keras.Model):
         return terms, logits
 
     def train_step(self, data):
-        y, z = data
+        y, z, *_ = data  # `train_on_batch` adds the weights of none
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.learned_variables])
             terms, logits = self.compute_losses(y, z, training=True)
@@ -130,7 +130,7 @@ class KegNet(keras.Model):
         return self._update_metrics(y, terms, logits)
 
     def test_step(self, data):
-        y, z = data
+        y, z, *_ = data  # `train_on_batch` adds the weights of none
         return self._update_metrics(y, *self.compute_losses(y, z, training=False))
 
     def _update_metrics(self, y, terms, logits):
@@ -181,7 +181,9 @@ def extract(
         verbose: as in `keras.Model.fit`.
 
     Returns:
-        Keras' `History` of the losses and of what the teacher says of the data.
+        Keras' `History` of the losses and of what the teacher says of the data. Where a loss or a
+        weight was not finite after an epoch, it ends with that epoch, `history.model.stop_training`
+        is true, and the networks hold the state of the epoch before.
 
     Raises:
         ValueError: if a number lies outside its range.
@@ -203,7 +205,7 @@ def extract(
         jit_compile=jit_compile,
         steps_per_execution=steps_per_epoch,
     )
-    callbacks = list(callbacks)
+    callbacks = [_LastSound(), *callbacks]
     if backup:
         if pathlib.Path(backup).exists():
             kegnet.load_weights(backup)
@@ -221,6 +223,25 @@ def extract(
     )
 
 
+class _LastSound(keras.callbacks.Callback):
+    """Ends training where a number is not finite any more, and takes the epoch before back.
+
+    `keras.callbacks.TerminateOnNaN` ends it too, but leaves the weights unsound, and does not see
+    those that the epoch's last step ruined.
+    """
+
+    def on_train_begin(self, logs=None):
+        self.weights = self.model.get_weights()
+
+    def on_epoch_end(self, epoch, logs=None):
+        weights = self.model.get_weights()
+        if all(np.isfinite(values).all() for values in (*logs.values(), *weights)):
+            self.weights = weights
+        else:
+            self.model.set_weights(self.weights)
+            self.model.stop_training = True
+
+
 class _Backup(keras.callbacks.Callback):
     """Writes the trainer's state after each epoch but the last, in one file that is never half.
 
@@ -234,6 +255,6 @@ class _Backup(keras.callbacks.Callback):
         self.path = path
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 < self.params["epochs"]:
+        if epoch + 1 < self.params["epochs"] and not self.model.stop_training:
             with workdir.whole(self.path) as partial:
                 self.model.save_weights(partial)

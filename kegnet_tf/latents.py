@@ -19,7 +19,7 @@ def derive_seed(seed, stage, *indices):
     return int(words.generate_state(1)[0] >> 1)
 
 
-def sample(seed, step, batch_size, num_classes, latent_dim, labels):
+def sample(seed, step, batch_size, num_classes, latent_dim, labels, class_prior=()):
     """Draws one batch of (y, z): the same one for the same seed and step.
 
     Args:
@@ -28,23 +28,40 @@ def sample(seed, step, batch_size, num_classes, latent_dim, labels):
         batch_size: rows.
         num_classes: length of y.
         latent_dim: length of z.
-        labels: "onehot" for one class a row, each equally likely, or "uniform" for elementwise
-            U(0, 1), not normalised.
+        labels: "onehot" for one class a row, or "uniform" for elementwise U(0, 1), not normalised.
+        class_prior: how often each class is the largest entry of y, in any unit; empty for all
+            alike. Under "uniform", entry k is then U(0, 1) to the power of 1 / (num_classes p_k)
+            (weighted sampling of Efraimidis and Spirakis, 2006), which leaves equal shares as
+            they are.
 
     Returns:
         (y, z), float32: label vectors, [batch, num_classes], and latents from N(0, I),
         [batch, latent_dim].
 
     Raises:
-        ValueError: if `labels` is neither.
+        ValueError: if `labels` is neither, or `class_prior` no law of that many classes.
     """
+    if len(class_prior):
+        prior = np.asarray(class_prior, np.float32)
+        if prior.shape != (num_classes,) or not prior.min() >= 0 or not 0 < prior.sum() < np.inf:
+            raise ValueError(
+                f"`class_prior` must hold {num_classes} shares, 0 or more, not all 0. "
+                f"Received: {class_prior}."
+            )
+        prior /= prior.sum()
     place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
     seed_y, seed_z = tf.unstack(tf.random.split(place, 2))
     if labels == "onehot":
-        label = tf.random.stateless_uniform([batch_size], seed_y, 0, num_classes, tf.int32)
+        if len(class_prior):
+            odds = tf.math.log(prior)[None]
+            (label,) = tf.random.stateless_categorical(odds, batch_size, seed_y)
+        else:
+            label = tf.random.stateless_uniform([batch_size], seed_y, 0, num_classes, tf.int32)
         y = tf.one_hot(label, num_classes)
     elif labels == "uniform":
         y = tf.random.stateless_uniform([batch_size, num_classes], seed_y)
+        if len(class_prior):
+            y **= 1.0 / (num_classes * prior)
     else:
         raise ValueError(f"`labels` must be 'onehot' or 'uniform'. Received: {labels!r}.")
     return y, tf.random.stateless_normal([batch_size, latent_dim], seed_z)

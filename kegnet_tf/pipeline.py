@@ -1,33 +1,37 @@
 import importlib
-import inspect
 import json
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
 from kegnet_tf import (
+    checks,
     compression,
     evaluation,
     export,
+    gallery,
+    latents,
+    monitoring,
     preprocessing,
     report,
     stages,
     synthesis,
     teachers,
 )
-from kegnet_tf.datasets import arrays, images
-from kegnet_tf.latents import derive_seed
+from kegnet_tf.datasets import arrays, images, tables
 from kegnet_tf.workdir import claim, whole, write_json
 
+LOADERS = {"images": images.ImageDataset, "tables": tables.TableDataset}
 
-def train_teacher(config, output, download=True):
+
+def train_teacher(config, output, *, download=True, source_dir=""):
     """Trains the preset's network on its real data and saves it.
 
     Args:
         config: a preset.
         output: path of the `.keras` file; a `.json` file beside it says how it was made.
         download: whether TFDS may fetch the data.
+        source_dir: folder of the raw files of a table, in place of the network.
 
     Raises:
         ValueError: if `output` is no `.keras` path, or the data are not at hand.
@@ -35,26 +39,32 @@ def train_teacher(config, output, download=True):
     output = pathlib.Path(output)
     if output.suffix != ".keras":
         raise ValueError(f"`output` must end in .keras. Received: {output}.")
-    dataset = images.ImageDataset(**config.data)
+    dataset = _dataset(config, source_dir)
     train, valid, test = (dataset.load(split, download) for split in ("train", "valid", "test"))
-    network = getattr(
-        importlib.import_module(f"kegnet_tf.networks.{config.network}"), config.network
-    )
-    model = network(dataset.image_shape, len(dataset.label_names), seed=config.seed)
+    model = build_network(config)
     teachers.train(
-        model, train, valid, seed=derive_seed(config.seed, "training"), **config.training
+        model, train, valid, seed=latents.derive_seed(config.seed, "training"), **config.training
     )
+    counts = evaluation.confusion(model.predict_on_batch, *test, model.output_shape[-1])
     made = {
         "config": json.loads(config.training.to_json()),
         "seed": config.seed,
         "versions": report.versions(),
         "digest": teachers.digest(model),
-        "accuracy": evaluation.accuracy(model.predict_on_batch, *test),
+        **_real(counts),
     }
     with whole(output) as partial:
         model.save(partial, include_optimizer=False)
     write_json(output.with_suffix(".json"), made)
     print(f"{output}: accuracy {made['accuracy']:.4f} on {len(test[0])} test examples")
+
+
+def build_network(config):
+    """The preset's network, untrained."""
+    module = importlib.import_module(f"kegnet_tf.networks.{config.network}")
+    network = getattr(module, config.network)
+    dataset = _dataset(config)
+    return network(dataset.input_shape, len(dataset.label_names), seed=config.seed)
 
 
 def run(
@@ -66,6 +76,7 @@ def run(
     students=(),
     eval_data="",
     download=False,
+    source_dir="",
     **loading,
 ):
     """The main job: extract, synthesise, compress, distil, evaluate, export, report.
@@ -82,6 +93,7 @@ def run(
         students: names among the preset's; empty for all.
         eval_data: path of a `.npz` file, see `kegnet_tf.datasets.arrays`; "" for the preset's data.
         download: whether TFDS may fetch the test data.
+        source_dir: folder of the raw files of a table, in place of the network.
         **loading: of `kegnet_tf.teachers.load`.
 
     Returns:
@@ -94,29 +106,35 @@ def run(
     workdir = pathlib.Path(workdir)
     source = teachers.load(teacher or teachers.pretrained(config.teacher), **loading)
     model = preprocessing.standardised(source)
-    _check(config, source)
+    dataset = _dataset(config, source_dir)
+    checks.check_preset(config, source, dataset.input_shape, len(dataset.label_names))
     identity = {"config": json.loads(config.to_json()), "teacher": teachers.digest(source)}
     if student:
         own = teachers.load(student, **{**loading, "output": ""})
-        _check_student(own, source)
+        checks.check_student(own, source)
         identity["student"] = teachers.digest(own)
         initial = {"student": own}
     else:
         initial = {
             name: compression.compress(source, **config.students[name].to_dict())
-            for name in _chosen(students, config.students)
+            for name in checks.chosen(students, config.students)
         }
     mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(source))
     sizes = source.input_shape[1:], source.output_shape[-1]
-    if test := _real_data(config, *sizes, eval_data, download):
+    if test := _real_data(config, *sizes, eval_data, download, source_dir):
         test = (test[0] - mean) / std, test[1]
     claim(workdir, identity)
     _report_compression(workdir, source, {} if student else initial)
     generators, generator_rows = stages.train_generators(config, workdir, model)
+    gallery.draw(config, workdir, model, test)
     artificial = {"generators": generators, **config.synthesis}
     held_out, unseen = (
         synthesis.synthesise(
-            model, "kegnet", config.held_out, seed=derive_seed(config.seed, stage), **artificial
+            model,
+            "kegnet",
+            config.held_out,
+            seed=latents.derive_seed(config.seed, stage),
+            **artificial,
         )
         for stage in ("selection", "evaluation")
     )
@@ -129,19 +147,21 @@ def run(
                 made, row = stages.train_student(
                     config, workdir, model, start, key, held_out, artificial
                 )
-                row |= _measured(made, test, unseen)
+                measured, counts = _measured(made, test, unseen)
+                row |= measured
                 row["compression_ratio"] = evaluation.compression_ratio(model, made)
-                _summarise(workdir, row)
+                folder = workdir / "tensorboard" / f"{name}-{arm}-{seed}"
+                names = config.data.label_names
+                monitoring.summarise(folder, row, config.to_dict(), counts, names)
                 student_rows.append(row)
 
+    original, _ = _measured(model, test, unseen)
+    del original["agreement"]
     content = {
         "dataset": config.data.name or pathlib.Path(teacher).stem,
         "seed": config.seed,
         "versions": report.versions(),
-        "teacher": {
-            "parameters": evaluation.trainable_parameters(model),
-            "accuracy": _measured(model, test, unseen)["accuracy"],
-        },
+        "teacher": original,
         "students": student_rows,
         "generators": generator_rows,
         "exports": stages.export_best(
@@ -155,7 +175,7 @@ def run(
     return content
 
 
-def evaluate(config, path, *, eval_data="", download=False):
+def evaluate(config, path, *, eval_data="", download=False, source_dir=""):
     """Measures one file and prints the result as JSON.
 
     Args:
@@ -163,17 +183,19 @@ def evaluate(config, path, *, eval_data="", download=False):
         path: of a `.keras` file, a SavedModel's folder or a `.tflite` file.
         eval_data: as in `run`; "" for the preset's data.
         download: whether TFDS may fetch the test data.
+        source_dir: folder of the raw files of a table, in place of the network.
 
     Returns:
-        {"path", "bytes", "accuracy", "milliseconds"}: accuracy on real test data, None without
-        them, and the median latency of one example.
+        {"path", "bytes", "accuracy", "balanced_accuracy", "recall", "milliseconds"}: the three in
+        the middle on real test data, None without them, and the median latency of one example.
     """
     predict = export.predictor(path)
-    test = _real_data(config, predict.input_shape, predict.num_classes, eval_data, download)
+    sizes = predict.input_shape, predict.num_classes
+    test = _real_data(config, *sizes, eval_data, download, source_dir)
     row = {
         "path": str(path),
         "bytes": export.size(path),
-        "accuracy": test and evaluation.accuracy(predict, *test),
+        **_real(test and evaluation.confusion(predict, *test, predict.num_classes)),
         "milliseconds": evaluation.latency(
             predict, np.zeros((1, *predict.input_shape), np.float32)
         ),
@@ -182,62 +204,34 @@ def evaluate(config, path, *, eval_data="", download=False):
     return row
 
 
-def _real_data(config, input_shape, num_classes, eval_data, download):
+def _dataset(config, source_dir=""):
+    """The preset's data set; `source_dir` is for tables."""
+    if config.loader not in LOADERS:
+        raise ValueError(
+            f"`loader` must be one of {', '.join(LOADERS)}. Received: {config.loader!r}."
+        )
+    if source_dir and config.loader != "tables":
+        raise ValueError(f"`source_dir` must be empty for images. Received: {source_dir!r}.")
+    origin = {"source_dir": source_dir} if source_dir else {}
+    return LOADERS[config.loader](**config.data, **origin)
+
+
+def _real_data(config, input_shape, num_classes, eval_data, download, source_dir):
     """(x, label) of the user's or the preset's test data; None, and a word on it, without."""
     if eval_data:
-        return arrays.load(eval_data, input_shape, num_classes, config.data.mean, config.data.std)
+        scale = config.data.get("mean", ()), config.data.get("std", ())
+        return arrays.load(eval_data, input_shape, num_classes, *scale)
     if not config.data.name:
         print("No real test data: --eval_data=FILE.npz adds real accuracy.")
         return None
-    dataset = images.ImageDataset(**config.data)
-    if download or dataset.is_prepared():
+    dataset = _dataset(config, source_dir)
+    if download or source_dir or dataset.is_prepared():
         return dataset.load("test", download)
     print(
         f"No real test data: with --download, or TFDS_DATA_DIR set to a folder that holds "
         f"{dataset.name!r}, the same command adds real accuracy."
     )
     return None
-
-
-def _check(config, source):
-    shape, classes = tuple(config.data.image_shape), len(config.data.label_names)
-    found = source.input_shape[1:], source.output_shape[-1]
-    if shape not in ((), found[0]) or classes not in (0, found[1]):
-        raise ValueError(
-            f"`teacher` must map {shape} to {classes} classes for this preset. "
-            f"Received: {found[0]} to {found[1]}."
-        )
-    policy = [*inspect.signature(compression.compress).parameters][1:]
-    for name, settings in config.students.items():
-        for key in settings:
-            if key not in policy:
-                raise ValueError(
-                    f"`students.{name}` must hold some of {', '.join(policy)}. Received: {key!r}."
-                )
-    for arm in config.arms:
-        if arm not in ("tucker", *synthesis.SOURCES):
-            raise ValueError(
-                f"`arms` must be among tucker, {', '.join(synthesis.SOURCES)}. Received: {arm!r}."
-            )
-
-
-def _check_student(student, source):
-    shapes = [(model.input_shape[1:], model.output_shape[-1]) for model in (student, source)]
-    if shapes[0] != shapes[1] or preprocessing.input_scale(student) != preprocessing.input_scale(
-        source
-    ):
-        raise ValueError(
-            "`student` must map the teacher's inputs, preprocessed alike, to the teacher's "
-            f"classes, {shapes[1][0]} to {shapes[1][1]}. "
-            f"Received: {shapes[0][0]} to {shapes[0][1]}."
-        )
-
-
-def _chosen(students, known):
-    for name in students:
-        if name not in known:
-            raise ValueError(f"`students` must be among {', '.join(known)}. Received: {name!r}.")
-    return students or list(known)
 
 
 def _report_compression(workdir, source, initial):
@@ -248,17 +242,24 @@ def _report_compression(workdir, source, initial):
 
 
 def _measured(model, test, unseen):
-    return {
+    """What `report.json` holds of a model, and its confusion counts, None without real data."""
+    predict = model.predict_on_batch
+    counts = test and evaluation.confusion(predict, *test, model.output_shape[-1])
+    measured = {
         "parameters": evaluation.trainable_parameters(model),
-        "accuracy": test and evaluation.accuracy(model.predict_on_batch, *test),
-        "agreement": evaluation.agreement(model.predict_on_batch, *unseen),
+        **_real(counts),
+        "agreement": evaluation.agreement(predict, *unseen),
     }
+    return measured, counts
 
 
-def _summarise(workdir, row):
-    """Accuracy and agreement of one student, for TensorBoard."""
-    folder = workdir / "tensorboard" / f"{row['name']}-{row['arm']}-{row['seed']}"
-    with tf.summary.create_file_writer(str(folder / "evaluation")).as_default():
-        for measure in ("accuracy", "agreement"):
-            if row[measure] is not None:
-                tf.summary.scalar(measure, row[measure], step=0)
+def _real(counts):
+    """Accuracy, its mean over the classes, and each class's own; None where none was met."""
+    if counts is None:
+        return dict.fromkeys(("accuracy", "balanced_accuracy", "recall"))
+    recall = evaluation.recalls(counts)
+    return {
+        "accuracy": float(np.trace(counts) / counts.sum()),
+        "balanced_accuracy": float(np.nanmean(recall)),
+        "recall": [None if np.isnan(share) else share for share in recall.tolist()],
+    }

@@ -1,4 +1,5 @@
 import importlib.metadata
+import statistics
 
 PACKAGES = ("kegnet-tf", "keras", "tensorflow", "tensorly", "numpy", "ai-edge-litert")
 
@@ -17,6 +18,10 @@ def markdown(report):
     Returns:
         Markdown text: students, generators and exported files. What is None stays empty.
     """
+    cells = {}
+    for row in report["students"]:
+        cells.setdefault((row["name"], row["arm"]), []).append(row)
+    means = [_mean(rows) for rows in cells.values() if len(rows) > 1]
     original = {"arm": "original", "compression_ratio": 1.0, **report["teacher"]}
     students = _table(
         [original, *report["students"]],
@@ -26,6 +31,7 @@ def markdown(report):
         parameters=("parameters", "{:,}"),
         ratio=("compression_ratio", "{:.2f}"),
         accuracy=("accuracy", "{:.2%}"),
+        balanced_accuracy=("balanced_accuracy", "{:.2%}"),
         agreement=("agreement", "{:.2%}"),
         selection=("selection", "{}"),
         seconds=("seconds", "{:.0f}"),
@@ -34,6 +40,7 @@ def markdown(report):
         report["generators"],
         generator=("seed", "{}"),
         steps=("steps", "{}"),
+        asked_and_answered=("accuracy", "{:.2%}"),
         classifier_loss=("classifier_loss", "{:.4f}"),
         decoder_loss=("decoder_loss", "{:.4f}"),
         diversity_loss=("diversity_loss", "{:.4f}"),
@@ -51,8 +58,32 @@ def markdown(report):
         "Accuracy is on real test data; agreement with the teacher is on synthetic data that no "
         "student was trained or chosen on."
     )
+    if means:
+        spread = _table(
+            means,
+            student=("name", "{}"),
+            arm=("arm", "{}"),
+            students=("count", "{}"),
+            ratio=("compression_ratio", "{:.2f}"),
+            accuracy=("accuracy", "{}"),
+            balanced_accuracy=("balanced_accuracy", "{}"),
+            agreement=("agreement", "{}"),
+        )
+        students = f"{spread}\n\n{students}"
     title = f"# {report['dataset']}, seed {report['seed']}"
     return "\n\n".join([title, about, students, generators, exports]) + "\n"
+
+
+def _mean(rows):
+    """One row for the seeds of a cell: mean and sample deviation of each measure, in percent."""
+    mean = {**rows[0], "count": len(rows)}
+    for measure in ("accuracy", "balanced_accuracy", "agreement"):
+        values = [row[measure] for row in rows]
+        if None in values:
+            mean[measure] = None
+        else:
+            mean[measure] = f"{statistics.mean(values):.2%} ± {100 * statistics.stdev(values):.2f}"
+    return mean
 
 
 def layers(rows):

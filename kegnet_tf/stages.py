@@ -10,9 +10,11 @@ import numpy as np
 
 from kegnet_tf import (
     distillation,
+    evaluation,
     export,
     extraction,
     figures,
+    monitoring,
     preprocessing,
     synthesis,
     teachers,
@@ -20,11 +22,11 @@ from kegnet_tf import (
 from kegnet_tf.latents import derive_seed
 from kegnet_tf.networks.decoder import Decoder
 from kegnet_tf.networks.generators import DenseGenerator, ImageGenerator
-from kegnet_tf.workdir import read_json, whole, write_json
+from kegnet_tf.workdir import read_curves, read_json, whole, write_json
 
 
 def train_generators(config, workdir, model):
-    """Extraction: `generators/`, a picture of each where it draws images, and their losses.
+    """Extraction: `generators/`, their losses, and pictures of what they draw.
 
     Args:
         config: a preset.
@@ -32,53 +34,107 @@ def train_generators(config, workdir, model):
         model: the teacher, standardised.
 
     Returns:
-        (generators, rows): the models, and what `report.json` holds of each.
+        (generators, rows): the models that take part in synthesis, and what `report.json` holds of
+        each that was trained.
+
+    Raises:
+        ValueError: if the teacher recognises what none of them draws.
     """
     generators, rows = [], []
     for index in range(config.num_generators):
         path = workdir / "generators" / f"{index}.keras"
         if not path.exists():
             print(f"Generator {index + 1} of {config.num_generators}", flush=True)
-            generator = _generator(config, model, derive_seed(config.seed, "generator", index))
-            decoder = Decoder(
-                model.input_shape[1:],
-                generator.latent_dim,
-                seed=derive_seed(config.seed, "decoder", index),
-                **config.decoder,
-            )
-            backup = path.with_suffix(".weights.h5")
-            started = time.perf_counter()
-            history = extraction.extract(
-                model,
-                generator,
-                decoder,
-                seed=derive_seed(config.seed, "extraction", index),
-                backup=backup,
-                callbacks=[_tensorboard(workdir, f"generator-{index}")],
-                **config.extraction,
-            ).history
-            row = {
-                "seed": index,
-                "seconds": time.perf_counter() - started,
-                "steps": config.extraction.epochs * config.extraction.steps_per_epoch,
-            }
-            for loss in ("classifier_loss", "decoder_loss", "diversity_loss"):
-                row[loss] = history[loss][-1] if loss in history else None
-            if len(model.input_shape) == 4:
-                with whole(workdir / "figures" / f"generator-{index}.png") as figure:
-                    names = config.data.label_names or [*map(str, range(generator.num_classes))]
-                    seed = derive_seed(config.seed, "figures", index)
-                    figures.generated_grid(generator, figure, names, seed)
-            write_json(path.with_suffix(".json"), row)
-            with whole(path) as partial:
-                generator.save(partial)
-            backup.unlink(missing_ok=True)
+            _train_generator(config, workdir, model, index, path)
         generators.append(keras.saving.load_model(path, compile=False))
         rows.append(read_json(path.with_suffix(".json")))
-    return generators, rows
+    used = []
+    for generator, row in zip(generators, rows, strict=True):
+        if row["stopped"]:
+            print(
+                f"Generator {row['seed'] + 1} was stopped: its losses or weights were not finite "
+                f"any more. Its state after {row['steps']} steps is kept."
+            )
+        if row["accuracy"] >= least_recognition(generator.num_classes) or config.keep_unrecognised:
+            used.append(generator)
+        else:
+            print(
+                f"Generator {row['seed'] + 1} is left out: the teacher sees the class asked for in "
+                f"{row['accuracy']:.1%} of what it draws."
+            )
+    if not used:
+        raise ValueError(
+            "`extraction` must give at least one generator whose classes the teacher recognises; "
+            "more epochs or another learning_rate may, and --config.keep_unrecognised takes them "
+            f"as they are. Received: accuracies {[row['accuracy'] for row in rows]}."
+        )
+    return used, rows
 
 
-def _generator(config, model, seed):
+def _train_generator(config, workdir, model, index, path):
+    generator = build_generator(config, model, derive_seed(config.seed, "generator", index))
+    decoder = Decoder(
+        model.input_shape[1:],
+        generator.latent_dim,
+        seed=derive_seed(config.seed, "decoder", index),
+        **config.decoder,
+    )
+    backup, losses = path.with_suffix(".weights.h5"), path.with_suffix(".csv")
+    log_dir = workdir / "tensorboard" / f"generator-{index}"
+    callbacks = [monitoring.tensorboard(log_dir), keras.callbacks.CSVLogger(losses, append=True)]
+    if figures.drawable(model.input_shape[1:]):
+        seed = derive_seed(config.seed, "figures", index)
+        callbacks.append(monitoring.GeneratorImages(log_dir, seed, config.image_interval))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    history = extraction.extract(
+        model,
+        generator,
+        decoder,
+        seed=derive_seed(config.seed, "extraction", index),
+        backup=backup,
+        callbacks=callbacks,
+        **config.extraction,
+    )
+    seconds = time.perf_counter() - started
+    stopped = history.model.stop_training
+    epochs = history.epoch[-1] + (not stopped)
+    accuracy, shares = evaluation.recognition(
+        model, generator, derive_seed(config.seed, "recognition", index)
+    )
+    row = {
+        "seed": index,
+        "seconds": seconds,
+        "steps": epochs * config.extraction.steps_per_epoch,
+        "stopped": stopped,
+        "accuracy": accuracy,
+        "shares": shares.tolist(),
+    }
+    curves = read_curves(losses)
+    for loss in ("classifier_loss", "decoder_loss", "diversity_loss"):
+        row[loss] = curves[loss][epochs - 1] if loss in curves and epochs else None
+    write_json(path.with_suffix(".json"), row)
+    with whole(path) as partial:
+        generator.save(partial)
+    backup.unlink(missing_ok=True)
+
+
+def least_recognition(num_classes):
+    """Accuracy on asked labels below which a generator is left out.
+
+    Twice chance; with two classes, where that is 1, halfway from chance to 1.
+    """
+    return min(2 / num_classes, (1 + 1 / num_classes) / 2)
+
+
+def build_generator(config, model, seed):
+    """The preset's generator, untrained: of images or of feature vectors, as the teacher eats.
+
+    Args:
+        config: a preset.
+        model: the teacher.
+        seed: integer that fixes the initial weights.
+    """
     *_, num_classes = model.output_shape
     if len(model.input_shape) == 2:
         return DenseGenerator(
@@ -139,7 +195,7 @@ def train_student(config, workdir, model, start, key, held_out, artificial):
                 student,
                 stream,
                 held_out,
-                callbacks=[_tensorboard(workdir, path.stem)],
+                callbacks=[monitoring.tensorboard(workdir / "tensorboard" / path.stem)],
                 **config.distillation,
             )
             row["selection"] = config.distillation.selection
@@ -184,7 +240,3 @@ def _export_file(path, folder, x, custom_objects):
     # The parent wrote this file: what it asked for once is not asked for again.
     model = teachers.load(path, output="logits", custom_objects=custom_objects, safe_mode=False)
     return export.export(model, folder, x)
-
-
-def _tensorboard(workdir, name):
-    return keras.callbacks.TensorBoard(str(workdir / "tensorboard" / name), write_graph=False)

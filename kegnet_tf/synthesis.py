@@ -6,7 +6,9 @@ from kegnet_tf import latents
 SOURCES = ("kegnet", "uniform", "gaussian")
 
 
-def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="uniform"):
+def stream(
+    teacher, source, *, batch_size, seed, size=0, generators=(), labels="uniform", class_prior=()
+):
     """Endless stream of artificial data with the teacher's answers.
 
     Args:
@@ -19,6 +21,8 @@ def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="
             shuffled anew in each pass.
         generators: models from (y, z) to x, for "kegnet" only.
         labels: law of y, for "kegnet" only: "uniform" (elementwise, the paper's) or "onehot".
+        class_prior: for "kegnet" only: how often each class is asked for above the others, see
+            `latents.sample`; empty for all alike.
 
     Returns:
         A `tf.data.Dataset` of (x, p), float32: data, [batch, ...], and the teacher's
@@ -31,8 +35,9 @@ def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="
         raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {source!r}.")
     if source == "kegnet" and not generators:
         raise ValueError("`generators` must hold at least one for source 'kegnet'. Received: none.")
+    artificial = {"generators": generators, "labels": labels, "class_prior": class_prior}
     if size:
-        x, p = synthesise(teacher, source, size, seed=seed, generators=generators, labels=labels)
+        x, p = synthesise(teacher, source, size, seed=seed, **artificial)
         fixed = tf.data.Dataset.from_tensor_slices((x, p)).shuffle(size, seed)
         return fixed.repeat().batch(batch_size).prefetch(2)
     shape = (batch_size, *teacher.input_shape[1:])
@@ -42,7 +47,8 @@ def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="
         for index, generator in enumerate(generators):
             own = latents.derive_seed(seed, "synthesis", index)
             sizes = batch_size, generator.num_classes, generator.latent_dim
-            drawn.append(generator(latents.sample(own, step, *sizes, labels), training=False))
+            asked = latents.sample(own, step, *sizes, labels, class_prior)
+            drawn.append(generator(asked, training=False))
         # The generators take turns, so that any run of rows holds them in equal shares.
         return tf.reshape(tf.stack(drawn, axis=1), (len(drawn) * batch_size, *shape[1:]))
 
@@ -60,7 +66,7 @@ def stream(teacher, source, *, batch_size, seed, size=0, generators=(), labels="
     return steps.map(answered).rebatch(batch_size, drop_remainder=True).prefetch(2)
 
 
-def synthesise(teacher, source, size, *, seed, generators=(), labels="uniform"):
+def synthesise(teacher, source, size, *, seed, **artificial):
     """A fixed set of artificial data with the teacher's answers.
 
     Args:
@@ -68,16 +74,14 @@ def synthesise(teacher, source, size, *, seed, generators=(), labels="uniform"):
         source: as in `stream`.
         size: how many examples.
         seed: integer.
-        generators: as in `stream`.
-        labels: as in `stream`.
+        **artificial: `generators`, `labels` and `class_prior`, as in `stream`.
 
     Returns:
         (x, p): float32 arrays, [size, ...] and [size, num_classes]; `numpy.savez(path, x=x, p=p)`
         keeps them.
     """
     batch_size = min(size, 256)
-    batches = stream(
-        teacher, source, batch_size=batch_size, seed=seed, generators=generators, labels=labels
-    ).take(-(-size // batch_size))
+    batches = stream(teacher, source, batch_size=batch_size, seed=seed, **artificial)
+    batches = batches.take(-(-size // batch_size))
     x, p = zip(*batches.as_numpy_iterator(), strict=True)
     return np.concatenate(x)[:size], np.concatenate(p)[:size]

@@ -79,10 +79,24 @@ def digest(model):
     return sha.hexdigest()
 
 
-def train(model, train_data, valid_data, *, epochs, batch_size, learning_rate, seed, verbose=2):
-    """Trains a classifier that answers in logits, with Adam and a cosine to zero.
+def train(
+    model,
+    train_data,
+    valid_data,
+    *,
+    epochs,
+    batch_size,
+    learning_rate,
+    seed,
+    weight_decay=0.0,
+    flip=False,
+    shift=0.0,
+    verbose=2,
+):
+    """Trains a classifier that answers in logits, with AdamW and a cosine to zero.
 
-    The weights kept are those of the epoch that is best on the validation data.
+    The weights kept are those of the epoch that is best on the validation data. A `Normalization`
+    layer is adapted to the training data first.
 
     Args:
         model: a Keras classifier, [batch, ...] to [batch, num_classes].
@@ -91,16 +105,30 @@ def train(model, train_data, valid_data, *, epochs, batch_size, learning_rate, s
         epochs: passes over the training data.
         batch_size: examples in a step.
         learning_rate: Adam's, at the start.
-        seed: integer that fixes the order of the data.
+        seed: integer that fixes the order of the data and their augmentation.
+        weight_decay: AdamW's (Loshchilov and Hutter, 2019), times the learning rate in each step.
+        flip: whether training images are mirrored left to right at random.
+        shift: share of height and width by which training images move at most, at random.
         verbose: as in `keras.Model.fit`.
 
     Returns:
         Keras' `History`; its `params` tell the steps.
     """
     keras.utils.set_random_seed(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.adapt(train_data[0])
+    augmentation = []
+    if flip:
+        augmentation.append(keras.layers.RandomFlip("horizontal", seed=seed))
+    if shift:
+        augmentation.append(keras.layers.RandomTranslation(shift, shift, "nearest", seed=seed))
+    if augmentation:  # active in training only, and no part of what is kept
+        model = keras.Sequential([keras.Input(model.input_shape[1:]), *augmentation, model])
     steps = epochs * math.ceil(len(train_data[0]) / batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps)),
+        keras.optimizers.AdamW(schedule, weight_decay),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

@@ -1,6 +1,7 @@
 """A run's folder: every file whole or absent, and one configuration for all of them."""
 
 import contextlib
+import csv
 import json
 import os
 import pathlib
@@ -30,6 +31,18 @@ def write_json(path, content):
 
 def read_json(path):
     return json.loads(pathlib.Path(path).read_text())
+
+
+def read_curves(path):
+    """Columns by name, [epochs], of a file of `keras.callbacks.CSVLogger`.
+
+    An epoch that was trained again after a kill stands there twice; its last line counts. What
+    was not measured ("NA") is left out.
+    """
+    with pathlib.Path(path).open(newline="") as file:
+        epochs = {int(line.pop("epoch")): line for line in csv.DictReader(file)}
+    names = [name for name, value in epochs[0].items() if value != "NA"]
+    return {name: [float(epochs[epoch][name]) for epoch in sorted(epochs)] for name in names}
 
 
 def claim(folder, identity):

@@ -174,3 +174,22 @@ def test_argument_out_of_range_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         distil(student, **arguments)
     assert_same_weights(student.get_weights(), before)
+
+
+@pytest.mark.parametrize("update", [True, False])
+def test_moving_statistics_change_only_where_distillation_is_to_update_them(update):
+    student = with_batch_norm(5)
+    norm = student.layers[1]
+    before = norm.get_weights()
+    distil(student, update_statistics=update)
+    gamma, beta, mean, variance = map(np.array_equal, before, norm.get_weights())
+    assert (mean, variance) == (not update, not update)
+    assert not gamma
+    assert not beta  # it learns either way
+
+
+def test_teacher_with_batch_norm_is_bit_identical_after_distillation():
+    teacher = with_batch_norm(0)
+    before = teacher.get_weights()
+    distil(with_batch_norm(5), teacher)
+    assert_same_weights(teacher.get_weights(), before)

@@ -61,3 +61,44 @@ def test_latency_is_the_median_in_milliseconds(monkeypatch):
     clock = iter(np.repeat(np.cumsum([0.0, *seconds]), 2)[1:-1])
     monkeypatch.setattr(evaluation.time, "perf_counter", lambda: next(clock))
     assert evaluation.latency(identity, None, repeats=3) == pytest.approx(2.0)
+
+
+class Fake:
+    """Generator of one-hot "data" whose class is the one asked for, or the first."""
+
+    num_classes, latent_dim = 3, 2
+
+    def __init__(self, obeys):
+        self.obeys = obeys
+
+    def __call__(self, inputs, training):
+        y, _ = inputs
+        return y if self.obeys else np.eye(3)[np.zeros(len(y), int)]
+
+
+def test_recognition_is_the_share_of_answers_that_were_asked_for_and_of_each_class():
+    def teacher(x, training):
+        return x
+
+    accuracy, shares = evaluation.recognition(teacher, Fake(obeys=True), seed=0, size=600)
+    assert accuracy == 1.0
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.07)  # 600 draws: deviation 0.02
+    accuracy, shares = evaluation.recognition(teacher, Fake(obeys=False), seed=0, size=600)
+    assert accuracy == pytest.approx(1 / 3, abs=0.07)
+    np.testing.assert_array_equal(shares, [1, 0, 0])
+
+
+def test_recognition_counts_a_size_that_is_no_multiple_of_its_batches():
+    accuracy, shares = evaluation.recognition(lambda x, training: x, Fake(True), seed=0, size=301)
+    assert (accuracy, sum(shares)) == (1.0, pytest.approx(1.0))
+
+
+def test_confusion_counts_each_answer_in_the_row_of_its_label():
+    # The largest outputs are 0, 1, 0, 2.
+    counts = evaluation.confusion(identity, LOGITS, np.array([0, 2, 0, 2]), 3)
+    np.testing.assert_array_equal(counts, [[2, 0, 0], [0, 0, 0], [0, 1, 1]])
+
+
+def test_recall_is_each_labels_share_of_right_answers_and_nan_without_examples():
+    recall = evaluation.recalls(np.array([[3, 1, 0], [0, 0, 0], [2, 0, 2]]))
+    np.testing.assert_array_equal(recall, [0.75, np.nan, 0.5])

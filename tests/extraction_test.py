@@ -173,6 +173,52 @@ def test_interruption_after_the_last_step_repeats_the_last_epoch(teacher, uninte
     assert_same_weights(weights, uninterrupted[0])
 
 
+class RuinAt(keras.callbacks.Callback):
+    """Makes a weight of the generator NaN at the end of an epoch, as an exploded step does."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 2 * (self.epoch + 1):
+            weight = self.model.generator.trainable_variables[0]
+            weight.assign(np.full(weight.shape, np.nan))
+
+
+def test_training_ends_with_the_last_sound_epoch_where_a_weight_is_not_finite(
+    teacher, uninterrupted, tmp_path
+):
+    backup = tmp_path / "0.weights.h5"
+    weights, history = extract(teacher, epochs=8, callbacks=[RuinAt(4)], backup=backup)
+    assert len(history["loss"]) == 5  # the ruined epoch is the last
+    assert all(np.isfinite(values).all() for values in weights)
+    assert_same_weights(weights, uninterrupted[0])
+
+
+def test_training_that_explodes_at_once_keeps_the_initial_state(teacher):
+    weights, history = extract(teacher, learning_rate=1e38, epochs=9)
+    assert len(history["loss"]) < 9
+    assert all(np.isfinite(values).all() for values in weights)
+
+
+def test_backup_is_never_unsound(teacher, tmp_path):
+    backup = tmp_path / "0.weights.h5"
+    extract(teacher, epochs=8, callbacks=[RuinAt(4)], backup=backup)
+    weights, history = extract(teacher, epochs=6, backup=backup)
+    assert len(history["loss"]) == 2  # from the fourth epoch on
+    assert all(np.isfinite(values).all() for values in weights)
+
+
+def test_step_compiled_by_xla_trains_as_one_that_is_not(teacher):
+    plain, history = extract(teacher, epochs=1, beta=1.0, learning_rate=1e-4)
+    compiled, other = extract(teacher, epochs=1, beta=1.0, learning_rate=1e-4, jit_compile=True)
+    for name, values in history.items():
+        assert_allclose(values, other[name], rtol=1e-4)
+    for one, other in zip(plain, compiled, strict=True):
+        assert_allclose(one, other, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["alpha", "beta"])
 @pytest.mark.parametrize("weight", [-1.0, float("nan")])
 def test_negative_weight_of_a_loss_is_refused(teacher, name, weight):

@@ -105,3 +105,24 @@ def test_derived_seeds_differ_by_seed_stage_and_index():
 
 def test_derived_seed_without_index_differs_from_the_first_index():
     assert latents.derive_seed(0, "extraction") != latents.derive_seed(0, "extraction", 0)
+
+
+@pytest.mark.parametrize("labels", ["onehot", "uniform"])
+def test_class_prior_tells_how_often_each_class_is_the_largest(labels):
+    prior = [0.5, 0.3, 0.2, 0.0]
+    y, _ = latents.sample(0, 0, 4000, 4, 2, labels, class_prior=[5 * p for p in prior])
+    shares = np.bincount(np.argmax(y, axis=1), minlength=4) / 4000
+    assert_allclose(shares, prior, atol=0.03)  # four deviations
+    assert np.all((y >= 0) & (y <= 1))
+
+
+def test_equal_class_prior_leaves_the_uniform_law_as_it_is():
+    plain, _ = latents.sample(0, 0, 8, 4, 2, "uniform")
+    equal, _ = latents.sample(0, 0, 8, 4, 2, "uniform", class_prior=(0.25,) * 4)
+    assert_allclose(plain, equal, rtol=1e-6)
+
+
+@pytest.mark.parametrize("prior", [(1.0, 1.0), (0.5, 0.6, -0.1), (0.0,) * 3, (1.0, 1.0, np.nan)])
+def test_class_prior_that_is_no_law_of_the_classes_is_refused(prior):
+    with pytest.raises(ValueError, match="`class_prior` must hold 3 shares, 0 or more, not all 0"):
+        latents.sample(0, 0, 8, 3, 2, "onehot", class_prior=prior)

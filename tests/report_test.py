@@ -7,7 +7,7 @@ CONTENT = {
     "dataset": "mnist",
     "seed": 3,
     "versions": {},
-    "teacher": {"parameters": 61706, "accuracy": 0.9891},
+    "teacher": {"parameters": 61706, "accuracy": 0.9891, "balanced_accuracy": 0.98},
     "students": [
         {
             "name": "student1",
@@ -16,6 +16,7 @@ CONTENT = {
             "parameters": 17043,
             "compression_ratio": 3.6206,
             "accuracy": 0.8517,
+            "balanced_accuracy": 0.7,
             "agreement": 0.5,
             "selection": None,
             "seconds": None,
@@ -27,6 +28,7 @@ CONTENT = {
             "parameters": 17043,
             "compression_ratio": 3.6206,
             "accuracy": None,
+            "balanced_accuracy": None,
             "agreement": 0.98765,
             "selection": "last",
             "seconds": 12.6,
@@ -37,6 +39,7 @@ CONTENT = {
             "seed": 0,
             "seconds": 61.4,
             "steps": 4000,
+            "accuracy": 0.987,
             "classifier_loss": 0.01234,
             "decoder_loss": 1.5,
             "diversity_loss": None,
@@ -64,18 +67,33 @@ def cells(content, *first):
 
 def test_markdown_holds_the_teacher_and_each_student_with_none_left_empty():
     assert cells(CONTENT, "", "original") == [
-        *("", "original", "", "61,706", "1.00", "98.91%", "", "", "")
+        *("", "original", "", "61,706", "1.00", "98.91%", "98.00%", "", "", "")
     ]
     assert cells(CONTENT, "student1", "tucker") == [
-        *("student1", "tucker", "0", "17,043", "3.62", "85.17%", "50.00%", "", "")
+        *("student1", "tucker", "0", "17,043", "3.62", "85.17%", "70.00%", "50.00%", "", "")
     ]
     assert cells(CONTENT, "student1", "kegnet") == [
-        *("student1", "kegnet", "0", "17,043", "3.62", "", "98.77%", "last", "13")
+        *("student1", "kegnet", "0", "17,043", "3.62", "", "", "98.77%", "last", "13")
     ]
+
+
+def test_students_of_several_seeds_are_summed_up_as_mean_and_deviation():
+    row = CONTENT["students"][1]
+    seeds = [
+        {**row, "seed": seed, "accuracy": accuracy, "balanced_accuracy": 0.5, "agreement": 1.0}
+        for seed, accuracy in enumerate((0.90, 0.92, 0.94))
+    ]
+    several = {**CONTENT, "students": [CONTENT["students"][0], *seeds]}
+    assert cells(several, "student1", "kegnet", "3") == [
+        *("student1", "kegnet", "3", "3.62", "92.00% ± 2.00", "50.00% ± 0.00", "100.00% ± 0.00")
+    ]
+    unmeasured = {**CONTENT, "students": [row, row]}
+    assert cells(unmeasured, "student1", "kegnet", "2")[4:6] == ["", ""]
+    assert "±" not in report.markdown(CONTENT)
 
 
 def test_markdown_holds_each_generator_with_none_left_empty():
-    assert cells(CONTENT, "0") == ["0", "4000", "0.0123", "1.5000", "", "61"]
+    assert cells(CONTENT, "0") == ["0", "4000", "98.70%", "0.0123", "1.5000", "", "61"]
 
 
 def test_markdown_holds_each_export():

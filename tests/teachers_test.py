@@ -426,3 +426,81 @@ def test_training_keeps_the_weights_of_the_best_epoch():
     ).history
     model.compile(metrics=["accuracy"])
     assert np.mean(model(X).numpy().argmax(axis=1) == labels) == max(history["val_accuracy"])
+
+
+def images_of_halves(size=64):
+    """Images that are dark on the left and light on the right, with noise."""
+    x = np.random.default_rng(0).normal(0, 0.1, (size, 8, 8, 1)).astype(np.float32)
+    x[:, :, 4:] += 1.0
+    return x, np.zeros(size, int)
+
+
+class Seen(keras.layers.Layer):
+    """Keeps how light the left and right halves were that it met in training."""
+
+    def build(self, shape):
+        self.sums = self.add_weight(shape=(3,), initializer="zeros", trainable=False)
+
+    def call(self, x, training=None):
+        if training:
+            means = keras.ops.mean(keras.ops.reshape(x, (-1, 8, 2, 4)), axis=(0, 1, 3))
+            self.sums.assign(self.sums + keras.ops.append(means, 1.0))
+        return x
+
+
+def seeing():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(Seen(name="seen")(inputs))
+    return keras.Model(inputs, keras.layers.Dense(3)(x))
+
+
+def train_seeing(**kwargs):
+    model, data = seeing(), images_of_halves()
+    settings = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "seed": 0, "verbose": 0}
+    teachers.train(model, data, data, **settings, **kwargs)
+    *sums, steps = model.get_layer("seen").get_weights()[0]
+    return model, sums[0] / steps, sums[1] / steps
+
+
+def test_training_without_augmentation_meets_the_images_as_they_are():
+    _, left, right = train_seeing()
+    np.testing.assert_allclose([left, right], [0, 1], atol=0.02)
+
+
+def test_flipped_training_images_are_mirrored_about_half_of_the_time():
+    _, left, right = train_seeing(flip=True)
+    assert 0.25 < left < 0.75
+    np.testing.assert_allclose(left + right, 1, atol=0.04)
+
+
+def test_shifted_training_images_move_by_the_given_share_at_most():
+    _, left, right = train_seeing(shift=0.125)  # one pixel of eight
+    assert 0 < left < 0.25 + 0.02
+    assert 0.75 - 0.02 < right < 1
+
+
+def test_augmentation_is_no_part_of_the_trained_model():
+    model, *_ = train_seeing(flip=True, shift=0.1)
+    assert [type(layer).__name__ for layer in model.layers][1] == "Seen"
+    x, _ = images_of_halves(2)
+    np.testing.assert_array_equal(model(x, training=False), model(x, training=False))
+
+
+def test_weight_decay_shrinks_the_weights():
+    norms = [
+        np.linalg.norm(train_seeing(weight_decay=decay)[0].layers[-1].get_weights()[0])
+        for decay in (0.0, 50.0)
+    ]
+    assert norms[1] < 0.9 * norms[0]
+
+
+def test_normalization_is_adapted_to_the_training_data():
+    inputs = keras.Input((6,))
+    x = keras.layers.Normalization(name="normalization")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    raw, labels = 5.0 + 3.0 * X, np.array([0, 1, 2, 0])
+    settings = {"epochs": 1, "batch_size": 2, "learning_rate": 0.1, "seed": 0, "verbose": 0}
+    teachers.train(model, (raw, labels), (raw, labels), **settings)
+    standardised = np.asarray(model.get_layer("normalization")(raw))
+    np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(standardised.std(axis=0), 1, atol=1e-5)

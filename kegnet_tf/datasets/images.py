@@ -25,6 +25,11 @@ class ImageDataset:
     std: tuple
     splits: dict
 
+    @property
+    def input_shape(self):
+        """Of one example: (height, width, channels)."""
+        return tuple(self.image_shape)
+
     def is_prepared(self):
         """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already."""
         return tfds.builder(self.name).is_prepared()

@@ -1,0 +1,43 @@
+r"""Fashion-MNIST with ResNet14 (the paper's Table 3).
+
+bin/kegnet-teacher --dataset=fashion --output=fashion.keras
+bin/kegnet --dataset=fashion
+"""
+
+from ml_collections import ConfigDict
+
+from kegnet_tf.configs import base
+
+LABELS = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle_boot"
+
+
+def get_config(mode=""):
+    config = base.get_config(mode)
+    config.teacher = "fashion"
+    config.network = "resnet14"
+    config.data = ConfigDict(
+        {
+            "name": "fashion_mnist",
+            "image_shape": (32, 32, 1),  # release: resized from 28
+            "label_names": tuple(label.replace("_", " ") for label in LABELS.split()),
+            "mean": (0.2856,),  # release
+            "std": (0.3385,),  # release
+            # Sizes of the paper's Table 1.
+            "splits": {"train": "train[:55000]", "valid": "train[55000:]", "test": "test"},
+        }
+    )
+    first = ["stage3_block1_conv1", "stage3_block2_conv1"]
+    second = ["stage3_block1_conv2", "stage3_block2_conv2"]
+    config.students = ConfigDict(
+        {  # the paper's sizes; its ranks for Fashion-MNIST are not known
+            "student1": {"target_ratio": 1.40, "layers": first},
+            "student2": {"target_ratio": 1.58, "layers": second},
+            "student3": {"target_ratio": 2.90, "layers": first + second},
+        }
+    )
+    config.decoder.hidden_layers = 3  # paper
+    config.extraction.beta = 10.0  # paper
+    config.extraction.learning_rate = 1e-2  # release
+    config.training.update(epochs=20, batch_size=128, learning_rate=2e-3)  # ours
+    config.training.update(weight_decay=0.05, flip=True)  # ours
+    return config

@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+from conftest import tiny_teacher
+
+from kegnet_tf import gallery, stages
+from kegnet_tf.configs import base
+
+
+def tiny(**overrides):
+    config = base.get_config("quick")
+    config.update_from_flattened_dict(
+        {
+            "generator.units": (8,),
+            "generator.filters": (4, 2),
+            "decoder.units": 8,
+            "extraction.batch_size": 8,
+            "extraction.epochs": 2,
+            "extraction.steps_per_epoch": 2,
+            **overrides,
+        }
+    )
+    return config
+
+
+def saying(accuracies, monkeypatch):
+    """Makes the teacher recognise the generators as told, one after another."""
+    told = iter(accuracies)
+    monkeypatch.setattr(
+        stages.evaluation, "recognition", lambda *_: (next(told), np.array([0.5, 0.25, 0.25]))
+    )
+
+
+def test_generator_that_the_teacher_does_not_recognise_is_reported_and_left_out(
+    tmp_path, monkeypatch, capsys
+):
+    saying([0.66, 0.67], monkeypatch)  # twice chance is 2 / 3
+    used, rows = stages.train_generators(tiny(), tmp_path, tiny_teacher())
+    assert len(used) == 1
+    assert [row["accuracy"] for row in rows] == [0.66, 0.67]
+    assert "Generator 1 is left out: the teacher sees the class asked for in 66.0%" in (
+        capsys.readouterr().out
+    )
+    z = np.zeros((1, 10), np.float32)
+    other = stages.train_generators(tiny(keep_unrecognised=True), tmp_path, tiny_teacher())[0][1]
+    y = np.eye(3, dtype=np.float32)[:1]
+    np.testing.assert_array_equal(used[0]((y, z)), other((y, z)))  # it is the second
+
+
+def test_run_whose_generators_are_all_unrecognised_ends_in_one_error(tmp_path, monkeypatch):
+    saying([0.1, 0.2], monkeypatch)
+    with pytest.raises(ValueError, match=r"at least one generator.*accuracies \[0.1, 0.2\]"):
+        stages.train_generators(tiny(), tmp_path, tiny_teacher())
+    assert (tmp_path / "generators" / "1.keras").exists()
+
+
+def test_generator_that_explodes_is_stopped_and_reported_with_its_last_sound_state(
+    tmp_path, capsys
+):
+    config = tiny(keep_unrecognised=True, num_generators=1)
+    config.extraction.learning_rate = 1e38
+    (generator,), (row,) = stages.train_generators(config, tmp_path, tiny_teacher())
+    assert row["stopped"]
+    assert row["steps"] < 4
+    assert all(np.isfinite(values).all() for values in generator.get_weights())
+    assert "Generator 1 was stopped: its losses or weights were not finite" in (
+        capsys.readouterr().out
+    )
+    assert json.loads((tmp_path / "generators" / "0.json").read_text()) == row
+
+
+def test_twice_chance_is_asked_of_many_classes_and_three_quarters_of_two():
+    assert stages.least_recognition(10) == 0.2
+    assert stages.least_recognition(3) == pytest.approx(2 / 3)
+    assert stages.least_recognition(2) == 0.75
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    config = tiny(keep_unrecognised=True)
+    stages.train_generators(config, folder, tiny_teacher())
+    test = np.random.default_rng(0).normal(size=(60, 8, 8, 1)), np.arange(60) % 3
+    gallery.draw(config, folder, tiny_teacher(), test)
+    return folder
+
+
+def test_run_draws_every_picture_where_real_data_are_at_hand(drawn):
+    names = {"losses", "class_balance", "classes", "averages", "walks", "real"}
+    names |= {"generator-0", "generator-1"}
+    assert {path.stem for path in (drawn / "figures").iterdir()} == names
+    assert all(path.read_bytes()[1:4] == b"PNG" for path in (drawn / "figures").iterdir())
+
+
+def test_pictures_that_stand_are_left_alone_and_missing_ones_drawn_alike(drawn):
+    before = {path: path.read_bytes() for path in (drawn / "figures").iterdir()}
+    (drawn / "figures" / "walks.png").unlink()
+    (drawn / "figures" / "losses.png").write_bytes(b"kept")
+    gallery.draw(tiny(keep_unrecognised=True), drawn, tiny_teacher(), None)
+    assert (drawn / "figures" / "losses.png").read_bytes() == b"kept"
+    assert (drawn / "figures" / "walks.png").read_bytes() == before[drawn / "figures/walks.png"]
