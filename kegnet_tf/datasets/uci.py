@@ -1,0 +1,94 @@
+"""What the builders of tables from the UCI archive share."""
+
+import pathlib
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from kegnet_tf.datasets import lzw
+
+
+class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A TFDS builder that can read its raw files from a folder in place of the network.
+
+    Args:
+        source_dir: folder of the raw files, under the archive's names; "" to download them. The
+            data set that is built is the same.
+        **kwargs: of `tfds.core.GeneratorBasedBuilder`.
+    """
+
+    def __init__(self, *, source_dir="", **kwargs):
+        super().__init__(**kwargs)
+        self._original_state["source_dir"] = source_dir  # TFDS pickles a builder by its arguments
+        self.source_dir = source_dir
+
+    def raw_files(self, dl_manager, urls):
+        """Paths of the raw files.
+
+        Args:
+            dl_manager: TFDS's.
+            urls: by split.
+
+        Returns:
+            By split, a path.
+
+        Raises:
+            ValueError: if there is a `source_dir`, and it lacks one.
+        """
+        if not self.source_dir:
+            return dl_manager.download(urls)
+        return {split: self._in_source_dir(url.rpartition("/")[2]) for split, url in urls.items()}
+
+    def _in_source_dir(self, name):
+        for found in (name.removesuffix(".Z"), name):
+            path = pathlib.Path(self.source_dir) / found
+            if path.is_file():
+                return path
+        raise ValueError(f"`source_dir` must hold {name}. Received: {self.source_dir}.")
+
+
+def read(path, *, size, features, low, high, label_names, label_first=False):
+    """Reads a raw file whole, or refuses it: nothing is made of a truncated or altered one.
+
+    Args:
+        path: of a text file, compressed by Unix `compress` or not, with numbers separated by
+            commas or blanks.
+        size: how many rows it must have.
+        features: how many integers a row must have beside its label.
+        low: the least integer that may stand there.
+        high: the largest one.
+        label_names: what may stand as the label.
+        label_first: whether the label is the first entry of a row, not the last.
+
+    Returns:
+        (x, label): int64, [size, features], and a list of names.
+
+    Raises:
+        ValueError: if the file is not so.
+    """
+    path = pathlib.Path(path)
+
+    def refuse(rule, found):
+        raise ValueError(f"`{path.name}` must {rule}. Received: {found} in {path.parent}.")
+
+    data = path.read_bytes()
+    if data.startswith(b"\x1f\x9d"):
+        data = lzw.expand(data)
+    rows = [line.replace(",", " ").split() for line in data.decode("ascii", "replace").splitlines()]
+    if len(rows) != size:
+        refuse(f"have {size} rows", len(rows))
+    if not data.endswith(b"\n"):
+        refuse("end in a whole row", repr(data[-20:]))
+    for number, row in enumerate(rows, 1):
+        if len(row) != features + 1:
+            refuse(f"have {features + 1} entries in row {number}", len(row))
+    label = [row.pop(0 if label_first else -1) for row in rows]
+    if unknown := sorted({*label} - {*label_names}):
+        refuse(f"have labels among {', '.join(label_names)}", unknown[0])
+    try:
+        x = np.array(rows, np.int64)
+    except (OverflowError, ValueError) as error:
+        refuse("hold integers", error)
+    if x.min() < low or x.max() > high:
+        refuse(f"hold integers in [{low}, {high}]", f"{x.min()} to {x.max()}")
+    return x, label
