@@ -54,7 +54,7 @@ def train_teacher(config, output, *, download=True, source_dir=""):
         **_real(counts),
     }
     with whole(output) as partial:
-        model.save(partial, include_optimizer=False)
+        model.save(partial)
     write_json(output.with_suffix(".json"), made)
     print(f"{output}: accuracy {made['accuracy']:.4f} on {len(test[0])} test examples")
 

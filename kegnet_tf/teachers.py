@@ -123,11 +123,12 @@ def train(
         augmentation.append(keras.layers.RandomFlip("horizontal", seed=seed))
     if shift:
         augmentation.append(keras.layers.RandomTranslation(shift, shift, "nearest", seed=seed))
-    if augmentation:  # active in training only, and no part of what is kept
-        model = keras.Sequential([keras.Input(model.input_shape[1:]), *augmentation, model])
+    # A model around the model: augmentation acts in training only and is no part of what is kept,
+    # nor is the optimiser, which Keras would save with a compiled model.
+    trainer = keras.Sequential([keras.Input(model.input_shape[1:]), *augmentation, model])
     steps = epochs * math.ceil(len(train_data[0]) / batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    model.compile(
+    trainer.compile(
         keras.optimizers.AdamW(schedule, weight_decay),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
@@ -135,7 +136,7 @@ def train(
     best = keras.callbacks.EarlyStopping(
         "val_accuracy", patience=epochs, mode="max", restore_best_weights=True
     )
-    return model.fit(
+    return trainer.fit(
         *train_data, batch_size, epochs, verbose, callbacks=[best], validation_data=valid_data
     )
 

@@ -1,4 +1,6 @@
 import importlib
+import json
+import pathlib
 import pickle
 import sys
 import zipfile
@@ -504,3 +506,18 @@ def test_normalization_is_adapted_to_the_training_data():
     standardised = np.asarray(model.get_layer("normalization")(raw))
     np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(standardised.std(axis=0), 1, atol=1e-5)
+
+
+def test_trained_model_is_saved_without_its_optimiser(tmp_path):
+    model, data = mlp(), (X, np.array([0, 1, 2, 0]))
+    settings = {"epochs": 1, "batch_size": 2, "learning_rate": 0.1, "seed": 0, "verbose": 0}
+    teachers.train(model, data, data, **settings)
+    model.save(tmp_path / "model.keras")
+    assert not keras.saving.load_model(tmp_path / "model.keras").compiled
+
+
+@pytest.mark.parametrize("path", sorted(pathlib.Path(teachers.__file__).parent.glob("*/*.keras")))
+def test_teacher_that_ships_is_small_and_the_one_that_its_json_tells_of(path):
+    assert path.stat().st_size < 1_000_000
+    made = json.loads(path.with_suffix(".json").read_text())
+    assert teachers.digest(keras.saving.load_model(path)) == made["digest"]
