@@ -61,7 +61,7 @@ def sample(seed, step, batch_size, num_classes, latent_dim, labels, class_prior=
     elif labels == "uniform":
         y = tf.random.stateless_uniform([batch_size, num_classes], seed_y)
         if len(class_prior):
-            y **= 1.0 / (num_classes * prior)
+            y **= tf.math.reciprocal(num_classes * prior)  # infinite at 0, which leaves 0
     else:
         raise ValueError(f"`labels` must be 'onehot' or 'uniform'. Received: {labels!r}.")
     return y, tf.random.stateless_normal([batch_size, latent_dim], seed_z)

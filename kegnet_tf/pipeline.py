@@ -213,7 +213,12 @@ def _dataset(config, source_dir=""):
     if source_dir and config.loader != "tables":
         raise ValueError(f"`source_dir` must be empty for images. Received: {source_dir!r}.")
     origin = {"source_dir": source_dir} if source_dir else {}
-    return LOADERS[config.loader](**config.data, **origin)
+    try:
+        return LOADERS[config.loader](**config.data, **origin)
+    except TypeError as error:
+        raise ValueError(
+            f"`data` must be what {config.loader!r} takes. Received: {error}."
+        ) from error
 
 
 def _real_data(config, input_shape, num_classes, eval_data, download, source_dir):

@@ -13,13 +13,14 @@ import pytest
 import tensorflow_datasets as tfds
 
 from kegnet_tf import export, pipeline, teachers
-from kegnet_tf.configs import mnist
+from kegnet_tf.configs import letter, mnist, svhn
+from kegnet_tf.networks import mlp
 
 TIMES = ("seconds",)
 
 
-def tiny(**overrides):
-    config = mnist.get_config("quick")
+def tiny(preset=mnist, **overrides):
+    config = preset.get_config("quick")
     config.update_from_flattened_dict(
         {
             "held_out": 16,
@@ -150,8 +151,10 @@ def test_teacher_of_another_shape_is_refused(no_data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_teacher_is_trained_on_mock_data_and_tells_how(tmp_path):
-    config = tiny(**{"training.epochs": 1, "training.batch_size": 4})
+@pytest.mark.parametrize("preset", [mnist, svhn, letter])
+def test_teacher_is_trained_on_mock_data_and_tells_how(preset, tmp_path):
+    config = preset.get_config("quick")
+    config.training.update(epochs=1, batch_size=4)
     config.data.splits = {"train": "train[:8]", "valid": "train[8:]", "test": "test"}
     with tfds.testing.mock_data(num_examples=12):
         pipeline.train_teacher(config, tmp_path / "t.keras")
@@ -162,6 +165,45 @@ def test_teacher_is_trained_on_mock_data_and_tells_how(tmp_path):
     assert made["seed"] == 0
     with pytest.raises(ValueError, match=r"`output` must end in .keras. Received: t.h5"):
         pipeline.train_teacher(config, "t.h5")
+
+
+def test_table_goes_through_the_whole_pipeline_in_raw_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(100, 5, (40, 16)).astype(np.float32), np.arange(40) % 26
+    np.savez(tmp_path / "test.npz", x=x, y=y)
+    network = mlp.mlp((16,), 26, units=12, hidden_layers=2, seed=0)
+    network.get_layer("normalization").adapt(x)
+    network.save(tmp_path / "teacher.keras")
+    config = tiny(letter, num_seeds=2)
+    config.students.student.ranks = {"fc2": (4, 4)}
+    config.synthesis.class_prior = (1.0,) * 25 + (0.0,)
+    config.dense_generator.units = (8,)
+    paths = {"teacher": str(tmp_path / "teacher.keras"), "eval_data": str(tmp_path / "test.npz")}
+    report = pipeline.run(config, tmp_path / "run", **paths)
+    arms = [(row["arm"], row["seed"]) for row in report["students"]]
+    noises = [(arm, seed) for arm in ("uniform", "gaussian", "kegnet") for seed in (0, 1)]
+    assert arms == [("tucker", 0), *noises]
+    for row in report["students"]:
+        assert len(row["recall"]) == 26
+        assert row["balanced_accuracy"] == pytest.approx(np.mean(row["recall"]))
+    assert {path.stem for path in (tmp_path / "run/figures").iterdir()} == {
+        *("losses", "class_balance")
+    }
+    teacher = export.predictor(tmp_path / "teacher.keras")
+    student = export.predictor(tmp_path / "run" / "export" / "student.tflite")
+    assert np.corrcoef(teacher(x).ravel(), student(x).ravel())[0, 1] > 0.3  # raw rows in both
+
+
+def test_loader_that_does_not_fit_the_data_is_told(tmp_path):
+    for loader, message in (("tables", "be what 'tables' takes"), ("csv", "images, tables")):
+        with pytest.raises(ValueError, match=message):
+            pipeline.run(tiny(loader=loader), tmp_path / "run")
+
+
+def test_source_dir_is_refused_for_images(tmp_path):
+    with pytest.raises(ValueError, match="`source_dir` must be empty for images. Received: 'x'"):
+        pipeline.run(tiny(), tmp_path / "run", source_dir="x")
+    assert not (tmp_path / "run").exists()
 
 
 def test_evaluation_of_a_file_without_data_still_tells_size_and_latency(finished, no_data, capsys):
