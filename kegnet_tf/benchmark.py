@@ -8,7 +8,7 @@ import time
 import keras
 import tensorflow as tf
 
-from kegnet_tf import extraction, latents, report
+from kegnet_tf import ensemble, extraction, latents, report
 
 
 def compare(name, run, reference_name, reference, steps, repeats):
@@ -110,6 +110,62 @@ def generator_step(
         repeats,
     )
     return row | {"batch_size": batch_size, "beta": beta, "memory": memory}
+
+
+def generators_together(
+    teacher, generators, decoders, *, alpha, beta, distance, batch_size, jit_compile, steps, repeats
+):
+    """A training step of k generators together beside one of each in k plain Python loops.
+
+    The reference draws a batch and calls `train_on_batch`, `steps` times for each generator in
+    turn, without XLA; it trains copies.
+
+    Args:
+        teacher: classifier from x to logits.
+        generators: k models from (y, z) to x, alike but for their weights.
+        decoders: k models from x to z, likewise.
+        alpha: weight of the decoder loss.
+        beta: weight of the diversity loss.
+        distance: "l1" or "l2", of the diversity loss.
+        batch_size: latents of a generator in a step.
+        jit_compile: whether XLA compiles the step of all.
+        steps: of each generator in one timed call; ours are one execution.
+        repeats: timed calls.
+
+    Returns:
+        As `compare`, with "generators", "batch_size", "beta" and "jit_compile".
+    """
+    shape = (batch_size, generators[0].num_classes, generators[0].latent_dim)
+    settings = {"alpha": alpha, "beta": beta, "distance": distance}
+    together = ensemble.Ensemble(teacher, generators, decoders)
+    together.compile(
+        keras.optimizers.Adam(), jit_compile=jit_compile, steps_per_execution=steps, **settings
+    )
+    together.make_train_function()
+    data = iter(ensemble.stream(range(len(generators)), *shape))
+    alone = []
+    for pair in zip(generators, decoders, strict=True):
+        kegnet = extraction.KegNet(
+            teacher, *(model.from_config(model.get_config()) for model in pair)
+        )
+        kegnet.compile(keras.optimizers.Adam(), jit_compile=False, **settings)
+        alone.append(kegnet)
+
+    def loops():
+        for seed, kegnet in enumerate(alone):
+            for step in range(steps):
+                kegnet.train_on_batch(*latents.sample(seed, step, *shape, "onehot"))
+
+    row = compare(
+        "generators together",
+        lambda: together.train_function(data),
+        "plain loops of train_on_batch, one after another",
+        loops,
+        steps,
+        repeats,
+    )
+    of = {"generators": len(generators), "batch_size": batch_size, "beta": beta}
+    return row | of | {"jit_compile": jit_compile}
 
 
 def _memory(kind):

@@ -30,11 +30,16 @@ class ClassBalance(keras.metrics.Metric):
         self.counts.assign_add(tf.reduce_sum(answers, axis=0))
 
     def result(self):
-        p = self.counts / tf.maximum(tf.reduce_sum(self.counts), 1.0)
-        return -tf.reduce_sum(tf.math.xlogy(p, p)) / tf.math.log(float(self.num_classes))
+        return balance(self.counts)
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
+
+
+def balance(counts):
+    """Entropy of counts over the last axis, in units of the largest possible."""
+    p = counts / tf.maximum(tf.reduce_sum(counts, axis=-1, keepdims=True), 1.0)
+    return -tf.reduce_sum(tf.math.xlogy(p, p), axis=-1) / tf.math.log(float(counts.shape[-1]))
 
 
 class KegNet(keras.Model):
@@ -188,14 +193,12 @@ def extract(
     Raises:
         ValueError: if a number lies outside its range.
     """
-    for name, value in (
-        ("learning_rate", learning_rate),
-        ("batch_size", batch_size),
-        ("epochs", epochs),
-        ("steps_per_epoch", steps_per_epoch),
-    ):
-        if not value > 0:
-            raise ValueError(f"`{name}` must be above 0. Received: {value}.")
+    check_positive(
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+    )
     kegnet = KegNet(teacher, generator, decoder)
     kegnet.compile(
         keras.optimizers.Adam(learning_rate),
@@ -209,7 +212,7 @@ def extract(
     if backup:
         if pathlib.Path(backup).exists():
             kegnet.load_weights(backup)
-        callbacks.append(_Backup(backup))
+        callbacks.append(Backup(backup))
     done = int(kegnet.optimizer.iterations)
     data = latents.stream(seed, batch_size, generator.num_classes, generator.latent_dim, start=done)
     return kegnet.fit(
@@ -221,6 +224,13 @@ def extract(
         callbacks=callbacks,
         verbose=verbose,
     )
+
+
+def check_positive(**numbers):
+    """Raises a ValueError that names the first of the numbers that is not above 0."""
+    for name, value in numbers.items():
+        if not value > 0:
+            raise ValueError(f"`{name}` must be above 0. Received: {value}.")
 
 
 class _LastSound(keras.callbacks.Callback):
@@ -242,7 +252,7 @@ class _LastSound(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class _Backup(keras.callbacks.Callback):
+class Backup(keras.callbacks.Callback):
     """Writes the trainer's state after each epoch but the last, in one file that is never half.
 
     `keras.callbacks.BackupAndRestore` keeps weights and epoch in two files and writes them in

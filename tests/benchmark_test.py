@@ -3,7 +3,7 @@ import pytest
 
 from kegnet_tf import benchmark
 from kegnet_tf.networks.decoder import Decoder
-from kegnet_tf.networks.generators import ImageGenerator
+from kegnet_tf.networks.generators import DenseGenerator, ImageGenerator
 
 
 def test_compare_reports_medians_of_one_step_and_their_ratio(monkeypatch):
@@ -39,3 +39,21 @@ def test_generator_step_is_timed_beside_its_passes(beta):
     assert row["milliseconds"] > 0
     assert row["reference_milliseconds"] > 0
     assert (row["batch_size"], row["beta"]) == (4, beta)
+
+
+def test_generators_together_are_timed_beside_plain_loops():
+    row = benchmark.generators_together(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]),
+        [DenseGenerator(4, 3, units=(5,), seed=seed) for seed in range(2)],
+        [Decoder((4,), units=5, seed=seed) for seed in range(2)],
+        alpha=1.0,
+        beta=0.0,
+        distance="l1",
+        batch_size=4,
+        jit_compile=False,
+        steps=2,
+        repeats=1,
+    )
+    assert row["milliseconds"] > 0
+    assert row["reference_milliseconds"] > 0
+    assert (row["generators"], row["batch_size"], row["jit_compile"]) == (2, 4, False)

@@ -31,10 +31,11 @@ FLOORS = {
     "kegnet_tf.monitoring": 2,
     "kegnet_tf.report": 2,
     "kegnet_tf.synthesis": 2,
-    "kegnet_tf.benchmark": 3,
     "kegnet_tf.checks": 3,
     "kegnet_tf.gallery": 3,
     "kegnet_tf.stages": 3,
+    "kegnet_tf.ensemble": 3,
+    "kegnet_tf.benchmark": 4,
     "kegnet_tf.pipeline": 4,
     "bin": 5,
 }
