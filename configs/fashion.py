@@ -43,5 +43,5 @@ def get_config(mode=""):
         config.extraction.epochs = 8  # ours, for 90 minutes on two cores; release: 200
         config.distillation.epochs = 10  # ours, likewise
     config.training.update(epochs=20, batch_size=128, learning_rate=2e-3)  # ours
-    config.training.update(weight_decay=0.05, flip=True)  # ours
+    config.training.update(weight_decay=0.25, flip=True, shift=0.0625)  # ours
     return config
