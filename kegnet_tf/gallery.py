@@ -57,9 +57,15 @@ def _losses(path):
 
 
 def _examples(generators, x, label, seed, columns=8):
-    """(real, generated) images, [num_classes, columns, ...]; the generators take turns."""
+    """(real, generated) images, [num_classes, columns, ...]; the generators take turns.
+
+    A class with too few real examples is filled with NaN, which is drawn black.
+    """
     classes = generators[0].num_classes
-    real = np.stack([x[label == each][:columns] for each in range(classes)])
+    real = np.full((classes, columns, *x.shape[1:]), np.nan, np.float32)
+    for each in range(classes):
+        found = x[label == each][:columns]
+        real[each, : len(found)] = found
     generated = []
     for column in range(columns):
         generator = generators[column % len(generators)]

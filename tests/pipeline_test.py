@@ -151,7 +151,7 @@ def test_teacher_of_another_shape_is_refused(no_data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("preset", [mnist, svhn, letter])
+@pytest.mark.parametrize("preset", [mnist, pytest.param(svhn, marks=pytest.mark.slow), letter])
 def test_teacher_is_trained_on_mock_data_and_tells_how(preset, tmp_path):
     config = preset.get_config("quick")
     config.training.update(epochs=1, batch_size=4)
@@ -167,6 +167,7 @@ def test_teacher_is_trained_on_mock_data_and_tells_how(preset, tmp_path):
         pipeline.train_teacher(config, "t.h5")
 
 
+@pytest.mark.slow
 def test_table_goes_through_the_whole_pipeline_in_raw_rows(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.normal(100, 5, (40, 16)).astype(np.float32), np.arange(40) % 26
