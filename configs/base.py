@@ -46,9 +46,9 @@ def get_config(mode=""):
             "epochs": 20,  # ours
             "batch_size": 256,  # ours
             "learning_rate": 1e-3,  # Keras' default for Adam, decayed to 0 by a cosine
-            "weight_decay": 0.0,
-            "flip": False,
-            "shift": 0.0,
+            "weight_decay": 0.0,  # ours
+            "flip": False,  # ours
+            "shift": 0.0,  # ours
         }
     )
     config.generator = ConfigDict(

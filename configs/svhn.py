@@ -40,6 +40,6 @@ def get_config(mode=""):
     config.extraction.learning_rate = 1e-2  # release
     config.batch_size = 64  # release
     if mode != "quick":
-        config.extraction.epochs = 8  # ours, for 90 minutes on two cores; release: 200
+        config.extraction.epochs = 8  # ours, for time alone, not tuned; release: 200
         config.distillation.epochs = 10  # ours, likewise
     return config

@@ -86,14 +86,25 @@ def confusion(predict, x, label, num_classes):
     return counts
 
 
-def recalls(counts):
-    """Share of each label's examples that are answered with it, [num_classes]; NaN without any.
+def measures(counts):
+    """Accuracy in all, as a mean over the classes, and of each class.
 
     Args:
-        counts: [label, answer], as from `confusion`.
+        counts: [label, answer], as from `confusion`, or None.
+
+    Returns:
+        {"accuracy", "balanced_accuracy", "recall"}: fractions, the last a list with None for a
+        label without examples; all None without counts.
     """
-    totals = counts.sum(axis=1)
-    return np.where(totals, np.diag(counts) / np.maximum(totals, 1), np.nan)
+    if counts is None:
+        return dict.fromkeys(("accuracy", "balanced_accuracy", "recall"))
+    totals, right = counts.sum(axis=1), np.diag(counts)
+    recall = [float(r / total) if total else None for r, total in zip(right, totals, strict=True)]
+    return {
+        "accuracy": float(right.sum() / counts.sum()),
+        "balanced_accuracy": float(np.mean([share for share in recall if share is not None])),
+        "recall": recall,
+    }
 
 
 def latency(predict, x, repeats=100):

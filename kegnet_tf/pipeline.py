@@ -40,8 +40,8 @@ def train_teacher(config, output, *, download=True, source_dir=""):
     if output.suffix != ".keras":
         raise ValueError(f"`output` must end in .keras. Received: {output}.")
     dataset = _dataset(config, source_dir)
-    train, valid, test = (dataset.load(split, download) for split in ("train", "valid", "test"))
     model = build_network(config)
+    train, valid, test = (dataset.load(split, download) for split in ("train", "valid", "test"))
     teachers.train(
         model, train, valid, seed=latents.derive_seed(config.seed, "training"), **config.training
     )
@@ -51,7 +51,7 @@ def train_teacher(config, output, *, download=True, source_dir=""):
         "seed": config.seed,
         "versions": report.versions(),
         "digest": teachers.digest(model),
-        **_real(counts),
+        **evaluation.measures(counts),
     }
     with whole(output) as partial:
         model.save(partial)
@@ -60,7 +60,13 @@ def train_teacher(config, output, *, download=True, source_dir=""):
 
 
 def build_network(config):
-    """The preset's network, untrained."""
+    """The preset's network, untrained.
+
+    Raises:
+        ValueError: if the preset names none.
+    """
+    if not config.network:
+        raise ValueError("`network` must be named by the preset (--dataset). Received: ''.")
     module = importlib.import_module(f"kegnet_tf.networks.{config.network}")
     network = getattr(module, config.network)
     dataset = _dataset(config)
@@ -195,7 +201,7 @@ def evaluate(config, path, *, eval_data="", download=False, source_dir=""):
     row = {
         "path": str(path),
         "bytes": export.size(path),
-        **_real(test and evaluation.confusion(predict, *test, predict.num_classes)),
+        **evaluation.measures(test and evaluation.confusion(predict, *test, predict.num_classes)),
         "milliseconds": evaluation.latency(
             predict, np.zeros((1, *predict.input_shape), np.float32)
         ),
@@ -252,19 +258,7 @@ def _measured(model, test, unseen):
     counts = test and evaluation.confusion(predict, *test, model.output_shape[-1])
     measured = {
         "parameters": evaluation.trainable_parameters(model),
-        **_real(counts),
+        **evaluation.measures(counts),
         "agreement": evaluation.agreement(predict, *unseen),
     }
     return measured, counts
-
-
-def _real(counts):
-    """Accuracy, its mean over the classes, and each class's own; None where none was met."""
-    if counts is None:
-        return dict.fromkeys(("accuracy", "balanced_accuracy", "recall"))
-    recall = evaluation.recalls(counts)
-    return {
-        "accuracy": float(np.trace(counts) / counts.sum()),
-        "balanced_accuracy": float(np.nanmean(recall)),
-        "recall": [None if np.isnan(share) else share for share in recall.tolist()],
-    }

@@ -26,7 +26,7 @@ from kegnet_tf.workdir import read_curves, read_json, whole, write_json
 
 
 def train_generators(config, workdir, model):
-    """Extraction: `generators/`, their losses, and pictures of what they draw.
+    """Extraction: `generators/`, each with its losses; those that cannot serve are told of.
 
     Args:
         config: a preset.

@@ -99,6 +99,14 @@ def test_confusion_counts_each_answer_in_the_row_of_its_label():
     np.testing.assert_array_equal(counts, [[2, 0, 0], [0, 0, 0], [0, 1, 1]])
 
 
-def test_recall_is_each_labels_share_of_right_answers_and_nan_without_examples():
-    recall = evaluation.recalls(np.array([[3, 1, 0], [0, 0, 0], [2, 0, 2]]))
-    np.testing.assert_array_equal(recall, [0.75, np.nan, 0.5])
+def test_measures_count_all_examples_alike_or_all_classes_with_examples():
+    measures = evaluation.measures(np.array([[3, 1, 0], [0, 0, 0], [3, 0, 3]]))
+    assert measures == {
+        "accuracy": 0.6,  # 6 of 10
+        "balanced_accuracy": 0.625,  # the mean of 0.75 and 0.5
+        "recall": [0.75, None, 0.5],
+    }
+
+
+def test_measures_without_counts_are_none():
+    assert set(evaluation.measures(None).values()) == {None}

@@ -13,7 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from kegnet_tf import export, pipeline, teachers
-from kegnet_tf.configs import letter, mnist, svhn
+from kegnet_tf.configs import base, letter, mnist, svhn
 from kegnet_tf.networks import mlp
 
 TIMES = ("seconds",)
@@ -193,6 +193,16 @@ def test_table_goes_through_the_whole_pipeline_in_raw_rows(tmp_path):
     teacher = export.predictor(tmp_path / "teacher.keras")
     student = export.predictor(tmp_path / "run" / "export" / "student.tflite")
     assert np.corrcoef(teacher(x).ravel(), student(x).ravel())[0, 1] > 0.3  # raw rows in both
+
+
+def test_preset_without_a_network_is_told_by_what_needs_one(tmp_path):
+    config = base.get_config("quick")
+    for needs in (
+        lambda: pipeline.train_teacher(config, tmp_path / "t.keras"),
+        lambda: pipeline.build_network(config),
+    ):
+        with pytest.raises(ValueError, match="`network` must be named by the preset"):
+            needs()
 
 
 def test_loader_that_does_not_fit_the_data_is_told(tmp_path):
