@@ -39,6 +39,9 @@ def get_config(mode=""):
     config.extraction.beta = 10.0  # paper
     config.extraction.learning_rate = 1e-2  # release
     config.batch_size = 64  # release
+    # Ours, on the validation split: 1e-3 ruins student2, which starts near the teacher, and 1e-4
+    # (release) takes student1 less far.
+    config.distillation.learning_rate = 3e-4
     if mode != "quick":
         config.extraction.epochs = 8  # ours, for time alone, not tuned; release: 200
         config.distillation.epochs = 10  # ours, likewise

@@ -23,7 +23,8 @@ def check_preset(config, source, input_shape, num_classes):
             f"`teacher` must map {input_shape} to {num_classes} classes for this preset. "
             f"Received: {found[0]} to {found[1]}."
         )
-    latents.sample(0, 0, 1, found[1], 1, **config.synthesis)  # raises if these are wrong
+    law = config.synthesis.labels, config.synthesis.class_prior
+    latents.sample(0, 0, 1, found[1], 1, *law)  # raises if these are wrong
     policy = [*inspect.signature(compression.compress).parameters][1:]
     for name, settings in config.students.items():
         for key in settings:

@@ -29,8 +29,8 @@ def presets():
 def run(main):
     """Parses flags, with `--config` the preset of `--dataset`, and calls `main`.
 
-    Bad input (ValueError, OSError) ends in one line on standard error and exit code 1;
-    `--verbosity=1` adds the traceback.
+    Bad input (ValueError, OSError) and an interruption end in one line on standard error and exit
+    code 1; `--verbosity=1` adds the traceback.
 
     Args:
         main: function of the configuration, an `ml_collections.ConfigDict`, and nothing else.
@@ -51,8 +51,37 @@ def run(main):
         except (OSError, ValueError) as error:
             logging.debug("Ended by:", exc_info=True)
             _fail(error)
+        except KeyboardInterrupt:
+            _fail("interrupted.")
 
     app.run(call, flags_parser=_parse)
+
+
+def overrides(section):
+    """What `--config.SECTION.KEY=VALUE` says, to a command that works on a run's own preset.
+
+    Args:
+        section: the one section that the command can do something with.
+
+    Returns:
+        Values by "SECTION.KEY".
+
+    Raises:
+        ValueError: if a flag speaks of anything else in a preset.
+    """
+    given = config_flags.get_override_values(flags.FLAGS["config"])
+    others = [f"config.{key}" for key in given if not key.startswith(f"{section}.")]
+    others += [
+        name
+        for name in ("dataset", "quick", "input_mean", "input_std")
+        if flags.FLAGS[name].present
+    ]
+    if others:
+        raise ValueError(
+            f"`{others[0]}` must stay away: the run's own preset counts, and only "
+            f"--config.{section} overrides it. Received: --{others[0]}."
+        )
+    return given
 
 
 def _parse(argv):

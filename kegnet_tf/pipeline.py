@@ -7,11 +7,13 @@ import numpy as np
 from kegnet_tf import (
     checks,
     compression,
+    deployment,
     evaluation,
     export,
     gallery,
     latents,
     monitoring,
+    predictors,
     preprocessing,
     report,
     stages,
@@ -39,7 +41,7 @@ def train_teacher(config, output, *, download=True, source_dir=""):
     output = pathlib.Path(output)
     if output.suffix != ".keras":
         raise ValueError(f"`output` must end in .keras. Received: {output}.")
-    dataset = _dataset(config, source_dir)
+    dataset = real_dataset(config, source_dir)
     model = build_network(config)
     train, valid, test = (dataset.load(split, download) for split in ("train", "valid", "test"))
     teachers.train(
@@ -69,7 +71,7 @@ def build_network(config):
         raise ValueError("`network` must be named by the preset (--dataset). Received: ''.")
     module = importlib.import_module(f"kegnet_tf.networks.{config.network}")
     network = getattr(module, config.network)
-    dataset = _dataset(config)
+    dataset = real_dataset(config)
     return network(dataset.input_shape, len(dataset.label_names), seed=config.seed)
 
 
@@ -112,7 +114,7 @@ def run(
     workdir = pathlib.Path(workdir)
     source = teachers.load(teacher or teachers.pretrained(config.teacher), **loading)
     model = preprocessing.standardised(source)
-    dataset = _dataset(config, source_dir)
+    dataset = real_dataset(config, source_dir)
     checks.check_preset(config, source, dataset.input_shape, len(dataset.label_names))
     identity = {"config": json.loads(config.to_json()), "teacher": teachers.digest(source)}
     if student:
@@ -127,7 +129,7 @@ def run(
         }
     mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(source))
     sizes = source.input_shape[1:], source.output_shape[-1]
-    if test := _real_data(config, *sizes, eval_data, download, source_dir):
+    if test := real_data(config, *sizes, eval_data, download, source_dir):
         test = (test[0] - mean) / std, test[1]
     claim(workdir, identity)
     _report_compression(workdir, source, {} if student else initial)
@@ -170,10 +172,18 @@ def run(
         "teacher": original,
         "students": student_rows,
         "generators": generator_rows,
-        "exports": stages.export_best(
-            workdir, student_rows, mean + std * unseen[0], loading.get("custom_objects", ())
-        ),
     }
+    content["exports"] = deployment.deploy(
+        config,
+        workdir,
+        workdir / "export",
+        content,
+        deployment.choose(student_rows),
+        teacher_digest=identity["teacher"],
+        artificial=artificial,
+        test=test and (mean + std * test[0], test[1]),
+        **loading,
+    )
     write_json(workdir / "report.json", content)
     with whole(workdir / "report.md") as path:
         path.write_text(report.markdown(content))
@@ -195,9 +205,9 @@ def evaluate(config, path, *, eval_data="", download=False, source_dir=""):
         {"path", "bytes", "accuracy", "balanced_accuracy", "recall", "milliseconds"}: the three in
         the middle on real test data, None without them, and the median latency of one example.
     """
-    predict = export.predictor(path)
+    predict = predictors.predictor(path)
     sizes = predict.input_shape, predict.num_classes
-    test = _real_data(config, *sizes, eval_data, download, source_dir)
+    test = real_data(config, *sizes, eval_data, download, source_dir)
     row = {
         "path": str(path),
         "bytes": export.size(path),
@@ -210,8 +220,16 @@ def evaluate(config, path, *, eval_data="", download=False, source_dir=""):
     return row
 
 
-def _dataset(config, source_dir=""):
-    """The preset's data set; `source_dir` is for tables."""
+def real_dataset(config, source_dir=""):
+    """The preset's data set.
+
+    Args:
+        config: a preset.
+        source_dir: folder of the raw files of a table, in place of the network.
+
+    Raises:
+        ValueError: if its settings are not those of its loader.
+    """
     if config.loader not in LOADERS:
         raise ValueError(
             f"`loader` must be one of {', '.join(LOADERS)}. Received: {config.loader!r}."
@@ -227,15 +245,30 @@ def _dataset(config, source_dir=""):
         ) from error
 
 
-def _real_data(config, input_shape, num_classes, eval_data, download, source_dir):
-    """(x, label) of the user's or the preset's test data; None, and a word on it, without."""
+def real_data(config, input_shape, num_classes, eval_data, download, source_dir):
+    """Real test data, the user's or the preset's.
+
+    Args:
+        config: a preset.
+        input_shape: of one example.
+        num_classes: how many classes there are.
+        eval_data: path of a `.npz` file, see `kegnet_tf.datasets.arrays`; "" for the preset's data.
+        download: whether TFDS may fetch them.
+        source_dir: as in `real_dataset`.
+
+    Returns:
+        (x, label), x as the model eats it; None, and a printed word on it, where there are none.
+
+    Raises:
+        ValueError: if `eval_data` is no such file.
+    """
     if eval_data:
         scale = config.data.get("mean", ()), config.data.get("std", ())
         return arrays.load(eval_data, input_shape, num_classes, *scale)
     if not config.data.name:
         print("No real test data: --eval_data=FILE.npz adds real accuracy.")
         return None
-    dataset = _dataset(config, source_dir)
+    dataset = real_dataset(config, source_dir)
     if download or source_dir or dataset.is_prepared():
         return dataset.load("test", download)
     print(

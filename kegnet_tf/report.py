@@ -46,17 +46,9 @@ def markdown(report):
         diversity_loss=("diversity_loss", "{:.4f}"),
         seconds=("seconds", "{:.0f}"),
     )
-    exports = _table(
-        report["exports"],
-        export=("format", "{}"),
-        path=("path", "{}"),
-        bytes=("bytes", "{:,}"),
-        largest_error=("max_abs_error", "{:.1e}"),
-        agreement=("agreement", "{:.2%}"),
-    )
     about = (
-        "Accuracy is on real test data; agreement with the teacher is on synthetic data that no "
-        "student was trained or chosen on."
+        "Accuracy is on real test data; agreement with the teacher, and of exported files with "
+        "their student, is on synthetic data that no student was trained or chosen on."
     )
     if means:
         spread = _table(
@@ -71,7 +63,7 @@ def markdown(report):
         )
         students = f"{spread}\n\n{students}"
     title = f"# {report['dataset']}, seed {report['seed']}"
-    return "\n\n".join([title, about, students, generators, exports]) + "\n"
+    return "\n\n".join([title, about, students, generators, exports(report["exports"])]) + "\n"
 
 
 def _mean(rows):
@@ -84,6 +76,23 @@ def _mean(rows):
         else:
             mean[measure] = f"{statistics.mean(values):.2%} ± {100 * statistics.stdev(values):.2f}"
     return mean
+
+
+def exports(rows):
+    """Table of exported files, from `export.export`."""
+    return _table(
+        rows,
+        export=("format", "{}"),
+        batch=("batch", "{}"),
+        path=("path", "{}"),
+        bytes=("bytes", "{:,}"),
+        error=("max_abs_error", "{:.1e}"),
+        agreement=("agreement", "{:.2%}"),
+        real_error=("real_max_abs_error", "{:.1e}"),
+        real_agreement=("real_agreement", "{:.2%}"),
+        accuracy=("accuracy", "{:.2%}"),
+        note=("note", "{}"),
+    )
 
 
 def layers(rows):

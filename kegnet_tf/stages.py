@@ -1,8 +1,5 @@
 """The stages of a run, each whole or not at all, and skipped where its output stands already."""
 
-import concurrent.futures
-import multiprocessing
-import shutil
 import time
 
 import keras
@@ -10,8 +7,8 @@ import numpy as np
 
 from kegnet_tf import (
     distillation,
+    ensemble,
     evaluation,
-    export,
     extraction,
     figures,
     monitoring,
@@ -40,14 +37,15 @@ def train_generators(config, workdir, model):
     Raises:
         ValueError: if the teacher recognises what none of them draws.
     """
-    generators, rows = [], []
-    for index in range(config.num_generators):
-        path = workdir / "generators" / f"{index}.keras"
-        if not path.exists():
-            print(f"Generator {index + 1} of {config.num_generators}", flush=True)
-            _train_generator(config, workdir, model, index, path)
-        generators.append(keras.saving.load_model(path, compile=False))
-        rows.append(read_json(path.with_suffix(".json")))
+    folder = workdir / "generators"
+    paths = [folder / f"{index}.keras" for index in range(config.num_generators)]
+    # Small dense networks are bound by overhead, which those trained together share.
+    together = len(model.input_shape) == 2
+    for group in [paths] if together else [[path] for path in paths]:
+        if not all(path.exists() for path in group):
+            _train_together(config, workdir, model, group)
+    generators = [keras.saving.load_model(path, compile=False) for path in paths]
+    rows = [read_json(path.with_suffix(".json")) for path in paths]
     used = []
     for generator, row in zip(generators, rows, strict=True):
         if row["stopped"]:
@@ -71,32 +69,47 @@ def train_generators(config, workdir, model):
     return used, rows
 
 
-def _train_generator(config, workdir, model, index, path):
-    generator = build_generator(config, model, derive_seed(config.seed, "generator", index))
-    decoder = Decoder(
-        model.input_shape[1:],
-        generator.latent_dim,
-        seed=derive_seed(config.seed, "decoder", index),
-        **config.decoder,
-    )
-    backup, losses = path.with_suffix(".weights.h5"), path.with_suffix(".csv")
-    log_dir = workdir / "tensorboard" / f"generator-{index}"
-    callbacks = [monitoring.tensorboard(log_dir), keras.callbacks.CSVLogger(losses, append=True)]
-    if figures.drawable(model.input_shape[1:]):
-        seed = derive_seed(config.seed, "figures", index)
-        callbacks.append(monitoring.GeneratorImages(log_dir, seed, config.image_interval))
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _train_together(config, workdir, model, paths):
+    """Trains the generators of some paths: one by `extract`, several by `extract_together`."""
+    indices = [int(path.stem) for path in paths]
+    numbers = " to ".join(str(index + 1) for index in sorted({indices[0], indices[-1]}))
+    print(f"Generator {numbers} of {config.num_generators}", flush=True)
+    seeds = {
+        stage: [derive_seed(config.seed, stage, index) for index in indices]
+        for stage in ("generator", "decoder", "extraction", "figures")
+    }
+    generators = [build_generator(config, model, seed) for seed in seeds["generator"]]
+    decoders = [
+        Decoder(model.input_shape[1:], generator.latent_dim, seed=seed, **config.decoder)
+        for generator, seed in zip(generators, seeds["decoder"], strict=True)
+    ]
+    callbacks = []
+    for path, seed in zip(paths, seeds["figures"], strict=True):
+        log_dir = workdir / "tensorboard" / f"generator-{path.stem}"
+        losses = keras.callbacks.CSVLogger(path.with_suffix(".csv"), append=True)
+        callbacks.append([monitoring.tensorboard(log_dir), losses])
+        if figures.drawable(model.input_shape[1:]):
+            images = monitoring.GeneratorImages(log_dir, seed, config.image_interval)
+            callbacks[-1].append(images)
+    backup = paths[0].with_suffix(".weights.h5")
+    backup.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    history = extraction.extract(
-        model,
-        generator,
-        decoder,
-        seed=derive_seed(config.seed, "extraction", index),
-        backup=backup,
-        callbacks=callbacks,
-        **config.extraction,
-    )
-    seconds = time.perf_counter() - started
+    settings = {"backup": backup, **config.extraction}
+    if len(paths) == 1:
+        parts = generators[0], decoders[0]
+        settings |= {"seed": seeds["extraction"][0], "callbacks": callbacks[0]}
+        histories = [extraction.extract(model, *parts, **settings)]
+    else:
+        settings |= {"seeds": seeds["extraction"], "callbacks": callbacks}
+        histories = ensemble.extract_together(model, generators, decoders, **settings)
+    seconds = (time.perf_counter() - started) / len(paths)
+    for path, generator, history in zip(paths, generators, histories, strict=True):
+        _save_generator(config, model, path, generator, history, seconds)
+    backup.unlink(missing_ok=True)
+
+
+def _save_generator(config, model, path, generator, history, seconds):
+    index = int(path.stem)
     stopped = history.model.stop_training
     epochs = history.epoch[-1] + (not stopped)
     accuracy, shares = evaluation.recognition(
@@ -110,13 +123,12 @@ def _train_generator(config, workdir, model, index, path):
         "accuracy": accuracy,
         "shares": shares.tolist(),
     }
-    curves = read_curves(losses)
+    curves = read_curves(path.with_suffix(".csv"))
     for loss in ("classifier_loss", "decoder_loss", "diversity_loss"):
         row[loss] = curves[loss][epochs - 1] if loss in curves and epochs else None
     write_json(path.with_suffix(".json"), row)
     with whole(path) as partial:
         generator.save(partial)
-    backup.unlink(missing_ok=True)
 
 
 def least_recognition(num_classes):
@@ -183,11 +195,12 @@ def train_student(config, workdir, model, start, key, held_out, artificial):
         if arm != "tucker":
             print(f"{name}, {arm}, seed {seed}", flush=True)
             started = time.perf_counter()
+            sources = len(artificial["generators"]) if arm == "kegnet" else 1
             stream = synthesis.stream(
                 model,
                 arm,
                 batch_size=config.batch_size,
-                size=config.synthetic_size,
+                size=config.synthetic_size * sources,
                 seed=derive_seed(config.seed, "distillation", seed),
                 **artificial,
             )
@@ -205,38 +218,3 @@ def train_student(config, workdir, model, start, key, held_out, artificial):
             preprocessing.unstandardised(student).save(partial)
     student = preprocessing.standardised(keras.saving.load_model(path, compile=False))
     return student, read_json(path.with_suffix(".json"))
-
-
-def export_best(workdir, rows, x, custom_objects):
-    """Export: `export/`, of the student that agrees best with the teacher on synthetic data.
-
-    Args:
-        workdir: the run's folder, a `pathlib.Path`.
-        rows: the students of `report.json`.
-        x: what the exported files are compared on, not standardised.
-        custom_objects: as in `teachers.load`.
-
-    Returns:
-        The rows of `export.export`.
-    """
-    best = max(rows, key=lambda row: (row["arm"] in synthesis.SOURCES, row["agreement"]))
-    student = "students/{name}-{arm}-{seed}.keras".format(**best)
-    path = workdir / "export" / "export.json"
-    if not path.exists() or read_json(path)["student"] != student:
-        shutil.rmtree(workdir / "export", ignore_errors=True)
-        with whole(workdir / "export") as partial:
-            # A process of its own: names inside a SavedModel count what a process did before, and
-            # a run that was resumed must give the same files.
-            spawn = multiprocessing.get_context("spawn")
-            with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
-                exports = process.submit(
-                    _export_file, workdir / student, partial, x, custom_objects
-                ).result()
-            write_json(partial / "export.json", {"student": student, "exports": exports})
-    return read_json(path)["exports"]
-
-
-def _export_file(path, folder, x, custom_objects):
-    # The parent wrote this file: what it asked for once is not asked for again.
-    model = teachers.load(path, output="logits", custom_objects=custom_objects, safe_mode=False)
-    return export.export(model, folder, x)

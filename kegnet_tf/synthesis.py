@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -7,7 +8,16 @@ SOURCES = ("kegnet", "uniform", "gaussian")
 
 
 def stream(
-    teacher, source, *, batch_size, seed, size=0, generators=(), labels="uniform", class_prior=()
+    teacher,
+    source,
+    *,
+    batch_size,
+    seed,
+    size=0,
+    generators=(),
+    labels="uniform",
+    class_prior=(),
+    batch_statistics=False,
 ):
     """Endless stream of artificial data with the teacher's answers.
 
@@ -23,6 +33,9 @@ def stream(
         labels: law of y, for "kegnet" only: "uniform" (elementwise, the paper's) or "onehot".
         class_prior: for "kegnet" only: how often each class is asked for above the others, see
             `latents.sample`; empty for all alike.
+        batch_statistics: for "kegnet" only: whether the generators' BatchNorm layers normalise by
+            the batch, as in training, in place of moving statistics, which belong to the labels
+            of training and not to those asked for here.
 
     Returns:
         A `tf.data.Dataset` of (x, p), float32: data, [batch, ...], and the teacher's
@@ -35,8 +48,9 @@ def stream(
         raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {source!r}.")
     if source == "kegnet" and not generators:
         raise ValueError("`generators` must hold at least one for source 'kegnet'. Received: none.")
-    artificial = {"generators": generators, "labels": labels, "class_prior": class_prior}
     if size:
+        artificial = {"generators": generators, "labels": labels, "class_prior": class_prior}
+        artificial["batch_statistics"] = batch_statistics
         x, p = synthesise(teacher, source, size, seed=seed, **artificial)
         fixed = tf.data.Dataset.from_tensor_slices((x, p)).shuffle(size, seed)
         return fixed.repeat().batch(batch_size).prefetch(2)
@@ -48,7 +62,8 @@ def stream(
             own = latents.derive_seed(seed, "synthesis", index)
             sizes = batch_size, generator.num_classes, generator.latent_dim
             asked = latents.sample(own, step, *sizes, labels, class_prior)
-            drawn.append(generator(asked, training=False))
+            with keras.StatelessScope():  # moving statistics stay those of training
+                drawn.append(generator(asked, training=batch_statistics))
         # The generators take turns, so that any run of rows holds them in equal shares.
         return tf.reshape(tf.stack(drawn, axis=1), (len(drawn) * batch_size, *shape[1:]))
 
@@ -74,7 +89,7 @@ def synthesise(teacher, source, size, *, seed, **artificial):
         source: as in `stream`.
         size: how many examples.
         seed: integer.
-        **artificial: `generators`, `labels` and `class_prior`, as in `stream`.
+        **artificial: `generators`, `labels`, `class_prior` and `batch_statistics`, as in `stream`.
 
     Returns:
         (x, p): float32 arrays, [size, ...] and [size, num_classes]; `numpy.savez(path, x=x, p=p)`

@@ -12,15 +12,28 @@ import shutil
 def whole(path):
     """Yields a temporary name beside `path` that becomes `path` if nothing was raised.
 
-    The temporary name keeps the suffix; what an earlier, killed process left there is removed.
+    The temporary name keeps the suffix; what an earlier, killed process left there is removed, and
+    so is what stands there if something was raised. A folder takes the place of an older one.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    yield partial
-    os.replace(partial, path)
+    _remove(partial)
+    try:
+        yield partial
+        if partial.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(partial, path)
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path, content):

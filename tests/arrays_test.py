@@ -67,3 +67,13 @@ def test_array_that_is_no_archive_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", X)
     with pytest.raises(ValueError, match="`eval_data` must be a .npz file"):
         arrays.load(tmp_path / "x.npy", (3,), 2)
+
+
+def test_examples_need_no_labels_and_are_standardised_alike(tmp_path):
+    path = saved(tmp_path, x=np.full((2, 1, 1, 2), 51, np.uint8))
+    x = arrays.examples(path, (1, 1, 2), mean=(0.1, 0.2), std=(0.5, 2.0))
+    np.testing.assert_allclose(x[1, 0, 0], [(0.2 - 0.1) / 0.5, 0], atol=1e-7)
+    with pytest.raises(ValueError, match=r"`calibration` must hold 'x' of shape \[size, 3\]"):
+        arrays.examples(path, (3,))
+    with pytest.raises(ValueError, match="`calibration` must hold array 'x'. Received: .'y'.*"):
+        arrays.examples(saved(tmp_path, y=Y), (3,))

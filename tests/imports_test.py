@@ -11,6 +11,7 @@ FLOORS = {
     "kegnet_tf.commands": 0,
     "kegnet_tf.configs": 0,
     "kegnet_tf.datasets": 0,
+    "kegnet_tf.graphs": 0,
     "kegnet_tf.latents": 0,
     "kegnet_tf.layers": 0,
     "kegnet_tf.losses": 0,
@@ -18,8 +19,10 @@ FLOORS = {
     "kegnet_tf.vbmf": 0,
     "kegnet_tf.workdir": 0,
     "kegnet_tf.charts": 1,
+    "kegnet_tf.conversion": 1,
     "kegnet_tf.figures": 1,
     "kegnet_tf.networks": 1,
+    "kegnet_tf.predictors": 1,
     "kegnet_tf.preprocessing": 1,
     "kegnet_tf.rank_policies": 1,
     "kegnet_tf.teachers": 1,
@@ -31,17 +34,21 @@ FLOORS = {
     "kegnet_tf.monitoring": 2,
     "kegnet_tf.report": 2,
     "kegnet_tf.synthesis": 2,
+    "kegnet_tf.model_card": 3,
     "kegnet_tf.checks": 3,
     "kegnet_tf.gallery": 3,
-    "kegnet_tf.stages": 3,
     "kegnet_tf.ensemble": 3,
     "kegnet_tf.benchmark": 4,
-    "kegnet_tf.pipeline": 4,
-    "bin": 5,
+    "kegnet_tf.deployment": 4,
+    "kegnet_tf.export_benchmark": 4,
+    "kegnet_tf.stages": 4,
+    "kegnet_tf.pipeline": 5,
+    "kegnet_tf.reexport": 6,
+    "bin": 7,
 }
 # Within these folders, modules may import each other.
 FAMILIES = ("kegnet_tf.networks", "kegnet_tf.datasets", "kegnet_tf.configs")
-SEES_DATA = ("kegnet_tf.pipeline", "bin", "kegnet_tf.datasets")
+SEES_DATA = ("kegnet_tf.pipeline", "kegnet_tf.reexport", "bin", "kegnet_tf.datasets")
 
 
 def unit(name):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kegnet_tf import export, pipeline, teachers
+from kegnet_tf import pipeline, predictors, teachers
 from kegnet_tf.configs import base
 
 
@@ -33,6 +33,7 @@ def tiny(**overrides):
             "extraction.steps_per_epoch": 2,
             "batch_size": 8,
             "distillation.epochs": 1,
+            "export.formats": ("litert_float32",),
             "distillation.steps_per_epoch": 2,
             **overrides,
         }
@@ -72,7 +73,7 @@ def test_images_in_raw_pixels_go_in_and_a_student_of_raw_pixels_comes_out(tmp_pa
     (exported,) = [row for row in report["students"] if f"{student}-{row['arm']}-0" in path]
     row = pipeline.evaluate(
         tiny(),
-        tmp_path / "run" / "export" / "student.tflite",
+        tmp_path / "run" / "export" / "student_float32.tflite",
         eval_data=str(tmp_path / "test.npz"),
     )
     assert row["accuracy"] == exported["accuracy"]
@@ -88,7 +89,7 @@ def test_vectors_go_in_and_charts_but_no_images_come_out(tmp_path):
     assert report["teacher"]["accuracy"] is None
     figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert figures == {"losses.png", "class_balance.png"}
-    predict = export.predictor(tmp_path / "run" / "export" / "student.tflite")
+    predict = predictors.predictor(tmp_path / "run" / "export" / "student_float32.tflite")
     assert predict(np.zeros((3, 7), np.float32)).shape == (3, 2)  # one logit becomes two classes
 
 
@@ -142,7 +143,7 @@ def test_custom_layer_of_the_users_module_goes_all_the_way(tmp_path, monkeypatch
     teacher = images_teacher(tmp_path / "custom.keras", doubled)
     arguments = {"teacher": teacher, "custom_objects": ["userlayers:Doubled"]}
     report = pipeline.run(tiny(), tmp_path / "run", **arguments)
-    assert [row["agreement"] for row in report["exports"]] == [1.0, 1.0]
+    assert [row["agreement"] for row in report["exports"]] == [1.0, 1.0, 1.0]
 
 
 def test_misspelt_policy_is_refused_before_anything_is_written(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from kegnet_tf import export, pipeline, teachers
+from kegnet_tf import pipeline, predictors, reexport, teachers
 from kegnet_tf.configs import base, letter, mnist, svhn
 from kegnet_tf.networks import mlp
 
@@ -33,6 +33,7 @@ def tiny(preset=mnist, **overrides):
             "extraction.steps_per_epoch": 2,
             "batch_size": 8,
             "distillation.epochs": 1,
+            "export.formats": ("litert_float32",),
             "distillation.steps_per_epoch": 2,
             **overrides,
         }
@@ -93,10 +94,12 @@ def test_exports_answer_as_the_exported_student(finished):
     folder, report = finished
     student = json.loads((folder / "export" / "export.json").read_text())["student"]
     x = np.random.default_rng(0).normal(size=(3, 32, 32, 1)).astype(np.float32)
-    answers = export.predictor(folder / student)(x)
-    assert {row["path"] for row in report["exports"]} == {"saved_model", "student.tflite"}
+    answers = predictors.predictor(folder / student)(x)
+    assert [row["path"] for row in report["exports"]] == [
+        *("saved_model", "student_float32.tflite", "student_float32_batch1.tflite")
+    ]
     for row in report["exports"]:
-        predict = export.predictor(folder / "export" / row["path"])
+        predict = predictors.predictor(folder / "export" / row["path"])
         np.testing.assert_allclose(predict(x), answers, atol=1e-4)
 
 
@@ -108,6 +111,24 @@ def test_second_run_changes_nothing_but_the_report(finished, no_data):
     again = pipeline.run(tiny(save_synthetic=24), folder, students=["student3"])
     assert again == report
     assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+def test_exported_student_takes_pixels_as_well(finished):
+    folder, _ = finished
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.uint8)
+    x = (pixels / np.float32(255) - np.float32(0.1307)) / np.float32(0.3081)
+    path = folder / "export" / "saved_model"
+    raw = predictors.saved_model_predictor(path, "serving_raw")
+    np.testing.assert_allclose(raw(pixels), predictors.predictor(path)(x), atol=1e-4)
+
+
+def test_student_exported_again_has_the_same_files(finished, no_data, tmp_path):
+    folder, report = finished
+    rows = reexport.run(folder, output=str(tmp_path / "again"))
+    assert rows == report["exports"]
+    for name in ("student_float32.tflite", "export.json", "README.md", "labels.txt"):
+        again = (tmp_path / "again" / name).read_bytes()
+        assert again == (folder / "export" / name).read_bytes()
 
 
 @pytest.mark.slow
@@ -190,8 +211,8 @@ def test_table_goes_through_the_whole_pipeline_in_raw_rows(tmp_path):
     assert {path.stem for path in (tmp_path / "run/figures").iterdir()} == {
         *("losses", "class_balance")
     }
-    teacher = export.predictor(tmp_path / "teacher.keras")
-    student = export.predictor(tmp_path / "run" / "export" / "student.tflite")
+    teacher = predictors.predictor(tmp_path / "teacher.keras")
+    student = predictors.predictor(tmp_path / "run" / "export" / "student_float32.tflite")
     assert np.corrcoef(teacher(x).ravel(), student(x).ravel())[0, 1] > 0.3  # raw rows in both
 
 
@@ -219,7 +240,7 @@ def test_source_dir_is_refused_for_images(tmp_path):
 
 def test_evaluation_of_a_file_without_data_still_tells_size_and_latency(finished, no_data, capsys):
     folder, _ = finished
-    path = folder / "export" / "student.tflite"
+    path = folder / "export" / "student_float32.tflite"
     row = pipeline.evaluate(tiny(), path)
     assert row["accuracy"] is None
     assert row["bytes"] == path.stat().st_size

@@ -48,11 +48,28 @@ CONTENT = {
     "exports": [
         {
             "format": "litert_float32",
-            "path": "student.tflite",
+            "batch": 1,
+            "path": "student_float32_batch1.tflite",
             "bytes": 70432,
             "max_abs_error": 2.4e-6,
             "agreement": 1.0,
-        }
+            "real_max_abs_error": 1e-5,
+            "real_agreement": 0.999,
+            "accuracy": 0.95,
+            "note": None,
+        },
+        {
+            "format": "litert_int8",
+            "batch": "any",
+            "path": "student_int8.tflite",
+            "bytes": None,
+            "max_abs_error": None,
+            "agreement": None,
+            "real_max_abs_error": None,
+            "real_agreement": None,
+            "accuracy": None,
+            "note": "not written",
+        },
     ],
 }
 
@@ -98,7 +115,14 @@ def test_markdown_holds_each_generator_with_none_left_empty():
 
 def test_markdown_holds_each_export():
     assert cells(CONTENT, "litert_float32") == [
-        *("litert_float32", "student.tflite", "70,432", "2.4e-06", "100.00%")
+        *("litert_float32", "1", "student_float32_batch1.tflite", "70,432", "2.4e-06", "100.00%"),
+        *("1.0e-05", "99.90%", "95.00%", ""),
+    ]
+
+
+def test_markdown_tells_what_could_not_be_exported():
+    assert cells(CONTENT, "litert_int8") == [
+        *("litert_int8", "any", "student_int8.tflite", "", "", "", "", "", "", "not written")
     ]
 
 

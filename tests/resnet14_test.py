@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kegnet_tf import evaluation, export
+from kegnet_tf import evaluation, predictors
 from kegnet_tf.networks.resnet14 import resnet14
 
 
@@ -88,4 +88,4 @@ def test_resnet14_reloads_in_safe_mode_and_exports_to_the_same_logits(tmp_path):
     assert_array_equal(reloaded(images()), model(images()))
     for form, name in (("tf_saved_model", "saved_model"), ("litert", "resnet14.tflite")):
         model.export(tmp_path / name, format=form, verbose=False)
-        assert_allclose(export.predictor(tmp_path / name)(images()), model(images()), atol=1e-5)
+        assert_allclose(predictors.predictor(tmp_path / name)(images()), model(images()), atol=1e-5)

@@ -1,5 +1,6 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 from conftest import tiny_teacher
@@ -70,10 +71,62 @@ def test_generator_that_explodes_is_stopped_and_reported_with_its_last_sound_sta
     assert json.loads((tmp_path / "generators" / "0.json").read_text()) == row
 
 
+def test_generators_of_vectors_are_trained_together_and_go_on_where_they_were_ended(
+    tmp_path, capfd
+):
+    config = tiny(keep_unrecognised=True)
+    config.dense_generator.units = (4,)
+    teacher = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
+    whole, rows = stages.train_generators(config, tmp_path / "whole", teacher)
+    assert "Generator 1 to 2 of 2" in capfd.readouterr().out
+    assert [row["steps"] for row in rows] == [4, 4]
+    assert not list((tmp_path / "whole").glob("**/*.weights.h5"))
+
+    # Ended after the first epoch, and once more after the first of two files.
+    class EndedSecond(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch:
+                raise KeyboardInterrupt
+
+    folder = tmp_path / "ended"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.monitoring, "tensorboard", lambda log_dir: EndedSecond())
+        with pytest.raises(KeyboardInterrupt):
+            stages.train_generators(config, folder, teacher)
+    with pytest.MonkeyPatch.context() as patch:
+        saying([0.5], patch)
+        with pytest.raises(StopIteration):
+            stages.train_generators(config, folder, teacher)
+    assert (folder / "generators" / "0.keras").exists()
+    resumed, again = stages.train_generators(config, folder, teacher)
+    assert [row["classifier_loss"] for row in again] == [row["classifier_loss"] for row in rows]
+    for first, second in zip(whole, resumed, strict=True):
+        for before, after in zip(first.get_weights(), second.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
 def test_twice_chance_is_asked_of_many_classes_and_three_quarters_of_two():
     assert stages.least_recognition(10) == 0.2
     assert stages.least_recognition(3) == pytest.approx(2 / 3)
     assert stages.least_recognition(2) == 0.75
+
+
+@pytest.mark.parametrize(("arm", "size"), [("kegnet", 12), ("gaussian", 6)])
+def test_fixed_set_has_its_size_for_each_generator_and_once_for_noise(
+    arm, size, tmp_path, monkeypatch
+):
+    asked = []
+
+    def stream(*args, **kwargs):
+        asked.append(kwargs["size"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages.synthesis, "stream", stream)
+    key, artificial = ("student", arm, 0), {"generators": [None, None]}
+    given = tiny_teacher(), tiny_teacher(), key, None, artificial
+    with pytest.raises(KeyboardInterrupt):
+        stages.train_student(tiny(synthetic_size=6), tmp_path, *given)
+    assert asked == [size]
 
 
 @pytest.fixture(scope="module")

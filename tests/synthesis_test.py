@@ -6,6 +6,7 @@ from conftest import tiny_generator
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kegnet_tf import synthesis
+from kegnet_tf.networks.generators import DenseGenerator
 
 
 class Constant:
@@ -89,6 +90,19 @@ def test_fresh_stream_never_repeats_an_example(teacher, source):
 def test_generators_of_equal_weights_are_given_different_latents(classifier):
     x, _ = synthesis.synthesise(classifier, "kegnet", 16, seed=0, generators=[Echo(0), Echo(0)])
     assert len(np.unique(x, axis=0)) == 16
+
+
+def test_batch_statistics_standardise_each_batch_and_leave_the_generator_as_it_is(classifier):
+    generator = DenseGenerator(3, 3, latent_dim=2, units=(8, 8))
+    before = [np.array(value) for value in generator.get_weights()]
+    shape = {"batch_size": 64, "generators": [generator]}
+    for x, _ in batches(classifier, "kegnet", 2, batch_statistics=True, **shape):
+        assert_allclose(x.mean(axis=0), 0.0, atol=1e-5)
+        assert_allclose(x.std(axis=0), 1.0, rtol=0.02)
+    for after, kept in zip(generator.get_weights(), before, strict=True):
+        assert_array_equal(after, kept)
+    ((x, _),) = batches(classifier, "kegnet", 1, **shape)
+    assert abs(x.mean()) > 1e-3  # moving statistics, which are not those of this batch
 
 
 def test_uniform_data_fill_the_interval_from_minus_1_to_1(classifier):

@@ -34,6 +34,22 @@ def test_whole_removes_the_folder_that_a_killed_process_left(tmp_path):
     assert list((tmp_path / "export").iterdir()) == []
 
 
+def test_whole_puts_a_folder_in_the_place_of_an_older_one_and_not_before_it_is_done(tmp_path):
+    def write(name, fail):
+        with workdir.whole(tmp_path / "export") as partial:
+            partial.mkdir()
+            (partial / name).write_text("")
+            if fail:
+                raise KeyboardInterrupt
+
+    write("old", fail=False)
+    with pytest.raises(KeyboardInterrupt):
+        write("new", fail=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["export", "old"]
+    write("new", fail=False)
+    assert [path.name for path in tmp_path.rglob("*")] == ["export", "new"]
+
+
 def test_folder_is_claimed_once_and_again_by_the_same_run(tmp_path):
     identity = {"config": {"seed": 0, "shape": (8, 8)}, "teacher": "abc"}
     workdir.claim(tmp_path / "run", identity)

@@ -21,30 +21,62 @@ def load(path, input_shape, num_classes, mean=(), std=()):
     Raises:
         ValueError: if the file is not of that kind.
     """
+    found = _read("eval_data", path, ("x", "y"))
+    x, y = _standardised("eval_data", path, found["x"], input_shape, mean, std), found["y"]
+    if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
+        found = f"{y.dtype} of shape {y.shape}"
+        _refuse("eval_data", "hold one integer in 'y' for each of 'x'", found, path)
+    if y.min() < 0 or y.max() >= num_classes:
+        found = f"{y.min()} to {y.max()}"
+        _refuse("eval_data", f"hold 'y' in [0, {num_classes - 1}]", found, path)
+    return x, y.astype(np.int64)
 
-    def refuse(rule, found):
-        raise ValueError(f"`eval_data` must {rule}. Received: {found} in {path}.")
 
+def examples(path, input_shape, mean=(), std=()):
+    """Reads data without labels, to calibrate on, from the `x` of such a file.
+
+    Args:
+        path: as in `load`, and so are the rest.
+        input_shape: of one example.
+        mean: what is subtracted.
+        std: what is divided by afterwards.
+
+    Returns:
+        float32, [size, *input_shape].
+
+    Raises:
+        ValueError: if the file is not of that kind.
+    """
+    x = _read("calibration", path, ("x",))["x"]
+    return _standardised("calibration", path, x, input_shape, mean, std)
+
+
+def _refuse(argument, rule, found, path):
+    raise ValueError(f"`{argument}` must {rule}. Received: {found} in {path}.")
+
+
+def _read(argument, path, names):
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
     except (AttributeError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"`eval_data` must be a .npz file. Received: {path} ({error})") from error
-    if not {"x", "y"} <= found.keys():
-        refuse("hold arrays 'x' and 'y'", sorted(found))
-    x, y = found["x"], found["y"]
+        raise ValueError(f"`{argument}` must be a .npz file. Received: {path} ({error})") from error
+    if not {*names} <= found.keys():
+        arrays = " and ".join(map(repr, names))
+        _refuse(argument, f"hold array{'s' * (len(names) > 1)} {arrays}", sorted(found), path)
+    return found
+
+
+def _standardised(argument, path, x, input_shape, mean, std):
     if x.shape[1:] != tuple(input_shape) or not len(x):
-        refuse(f"hold 'x' of shape [size, {str(tuple(input_shape))[1:-1].rstrip(',')}]", x.shape)
+        rule = f"hold 'x' of shape [size, {str(tuple(input_shape))[1:-1].rstrip(',')}]"
+        _refuse(argument, rule, x.shape, path)
     if x.dtype != np.uint8 and x.dtype.kind != "f":
-        refuse("hold 'x' of uint8 or float", x.dtype)
+        _refuse(argument, "hold 'x' of uint8 or float", x.dtype, path)
     if not np.isfinite(x).all():
-        refuse("hold finite 'x'", "NaN or infinity")
-    if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
-        refuse("hold one integer in 'y' for each of 'x'", f"{y.dtype} of shape {y.shape}")
-    if y.min() < 0 or y.max() >= num_classes:
-        refuse(f"hold 'y' in [0, {num_classes - 1}]", f"{y.min()} to {y.max()}")
+        _refuse(argument, "hold finite 'x'", "NaN or infinity", path)
     scale = 255.0 if x.dtype == np.uint8 else 1.0
     x = x.astype(np.float32)
     if len(mean):
         x = (x / np.float32(scale) - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
-    return x, y.astype(np.int64)
+    return x
