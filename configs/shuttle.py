@@ -14,11 +14,10 @@ def get_config(mode=""):
     config = base.get_table_config(
         mode, "shuttle", LABELS.split(","), num_features=8, num_train=38062, rank=5
     )
-    config.training.update(
-        epochs=120, batch_size=256, learning_rate=1e-3, weight_decay=0.01
-    )  # ours
-    # Ours, on the validation split: three of the classes are seen by the teacher nowhere near its
-    # data, and a generator that is made to reach for them leaves the others.
+    config.training.update(epochs=120, batch_size=256, learning_rate=1e-3)  # ours
+    config.training.weight_decay = 0.01  # ours
+    # Ours, on the validation split: 99.6 %, and 99.1 % at 1e-3 after 2,000 steps. Generators find
+    # no place where the teacher answers with some of the rare classes.
     config.extraction.update(learning_rate=1e-4, epochs=10, beta=1.0)
-    config.synthesis.batch_statistics = False  # likewise: 99.60, not 99.52 %
+    config.synthesis.batch_statistics = False  # likewise: 99.5 % with them
     return config
