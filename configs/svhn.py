@@ -10,6 +10,7 @@ from kegnet_tf.configs import base
 
 
 def get_config(mode=""):
+    quick, paper = base.parse(mode)
     config = base.get_config(mode)
     config.network = "resnet14"
     config.data = ConfigDict(
@@ -37,9 +38,13 @@ def get_config(mode=""):
     config.training.update(weight_decay=0.05, shift=0.1)  # ours; digits are not mirrored
     config.decoder.hidden_layers = 3  # paper
     config.extraction.beta = 1.0  # paper
-    config.extraction.learning_rate = 1e-2  # release
-    config.batch_size = 64  # release
-    if mode != "quick":
+    if paper:
+        config.extraction.learning_rate = 1e-2  # release
+        config.batch_size = 64  # release
+        # Ours: in inference mode, students do not learn even the artificial data (200 steps: they
+        # agree with the teacher in 24 %, and in 87 % in training mode).
+        config.distillation.update_statistics = True
+    if paper and not quick:
         config.extraction.epochs = 8  # ours, for time alone, not tuned; release: 200
         config.distillation.epochs = 15  # ours, likewise
     return config

@@ -50,7 +50,7 @@ def compare(name, run, reference_name, reference, steps, repeats):
 
 
 def generator_step(
-    teacher, generator, decoder, *, alpha, beta, distance, batch_size, jit_compile, steps, repeats
+    teacher, generator, decoder, *, alpha, batch_size, jit_compile, steps, repeats, **weights
 ):
     """A whole training step of a generator beside the passes that it cannot do without.
 
@@ -63,25 +63,23 @@ def generator_step(
         generator: model from (y, z) to x.
         decoder: model from x to z.
         alpha: weight of the decoder loss.
-        beta: weight of the diversity loss.
-        distance: "l1" or "l2", of the diversity loss.
         batch_size: latents in a step.
         jit_compile: whether XLA compiles both.
         steps: in one timed call.
         repeats: timed calls.
+        **weights: `beta`, `gamma`, `distance` and `jitter` of `extraction.KegNet.compile`.
 
     Returns:
-        As `compare`, with "batch_size", "beta" and "memory": bytes that the process holds at
+        As `compare`, with "batch_size", `weights` and "memory": bytes that the process holds at
         most in its first training steps, less those that it held before.
     """
     kegnet = extraction.KegNet(teacher, generator, decoder)
     kegnet.compile(
         keras.optimizers.Adam(),
         alpha,
-        beta,
-        distance,
         jit_compile=jit_compile,
         steps_per_execution=steps,
+        **weights,
     )
     shape = (batch_size, generator.num_classes, generator.latent_dim)
     data = iter(latents.stream(0, *shape))
@@ -109,11 +107,11 @@ def generator_step(
         steps,
         repeats,
     )
-    return row | {"batch_size": batch_size, "beta": beta, "memory": memory}
+    return row | {"batch_size": batch_size, **weights, "memory": memory}
 
 
 def generators_together(
-    teacher, generators, decoders, *, alpha, beta, distance, batch_size, jit_compile, steps, repeats
+    teacher, generators, decoders, *, alpha, batch_size, jit_compile, steps, repeats, **weights
 ):
     """A training step of k generators together beside one of each in k plain Python loops.
 
@@ -125,18 +123,17 @@ def generators_together(
         generators: k models from (y, z) to x, alike but for their weights.
         decoders: k models from x to z, likewise.
         alpha: weight of the decoder loss.
-        beta: weight of the diversity loss.
-        distance: "l1" or "l2", of the diversity loss.
         batch_size: latents of a generator in a step.
         jit_compile: whether XLA compiles the step of all.
         steps: of each generator in one timed call; ours are one execution.
         repeats: timed calls.
+        **weights: as in `generator_step`.
 
     Returns:
-        As `compare`, with "generators", "batch_size", "beta" and "jit_compile".
+        As `compare`, with "generators", "batch_size", `weights` and "jit_compile".
     """
     shape = (batch_size, generators[0].num_classes, generators[0].latent_dim)
-    settings = {"alpha": alpha, "beta": beta, "distance": distance}
+    settings = {"alpha": alpha, **weights}
     together = ensemble.Ensemble(teacher, generators, decoders)
     together.compile(
         keras.optimizers.Adam(), jit_compile=jit_compile, steps_per_execution=steps, **settings
@@ -164,7 +161,7 @@ def generators_together(
         steps,
         repeats,
     )
-    of = {"generators": len(generators), "batch_size": batch_size, "beta": beta}
+    of = {"generators": len(generators), "batch_size": batch_size, **weights}
     return row | of | {"jit_compile": jit_compile}
 
 

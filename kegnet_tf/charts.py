@@ -64,5 +64,34 @@ def confusion_matrix(counts, label_names):
     return np.array(canvas.buffer_rgba())[..., :3]
 
 
+def comparison(panels, path):
+    """Writes dots of ours beside the paper's, a panel a student and a column of them an arm.
+
+    Args:
+        panels: {title: {arm: {series: (mean, deviation)}}}, in percent; None where unknown. All
+            arms of a panel have the same series; each series has a colour and a place of its own.
+        path: of the PNG.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure((4.2 * columns, 2.6 * rows + 0.6), DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (title, arms) in zip(grid, panels.items(), strict=False):
+        series = list(dict.fromkeys(name for values in arms.values() for name in values))
+        for index, name in enumerate(series):
+            pairs = [arms[arm].get(name, (None, None)) for arm in arms]
+            means, deviations = np.array(pairs, float).T
+            places = np.arange(len(arms)) + 0.6 * (index + 0.5) / len(series) - 0.3
+            deviations = np.nan_to_num(deviations)
+            axes.errorbar(places, means, deviations, fmt="osD^v"[index % 5], ms=4, label=name)
+        axes.set_xticks(range(len(arms)), list(arms))
+        axes.set(title=title, ylabel="test accuracy, %")
+        axes.grid(axis="y", alpha=0.3)
+    for axes in list(grid):  # what zip left over
+        axes.set_axis_off()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
 def _rotation(names):
     return 90 if max(map(len, names)) > 3 else 0

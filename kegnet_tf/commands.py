@@ -13,6 +13,9 @@ _DATASET = flags.DEFINE_string(
     "dataset", "", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."
 )
 _QUICK = flags.DEFINE_bool("quick", False, "The preset's short form, to see everything once.")
+_RECIPE = flags.DEFINE_enum(
+    "recipe", "plus", ["plus", "paper"], "The preset's settings: kegnet+'s, or the paper's."
+)
 _MEAN = flags.DEFINE_list(
     "input_mean", [], "What is taken off raw values in [0, 1], a number or one for each channel."
 )
@@ -73,7 +76,7 @@ def overrides(section):
     others = [f"config.{key}" for key in given if not key.startswith(f"{section}.")]
     others += [
         name
-        for name in ("dataset", "quick", "input_mean", "input_std")
+        for name in ("dataset", "quick", "recipe", "input_mean", "input_std")
         if flags.FLAGS[name].present
     ]
     if others:
@@ -93,7 +96,8 @@ def _parse(argv):
             )
         name = f"{_DATASET.value or 'base'}.py"
         preset = str(importlib.resources.files("kegnet_tf.configs") / name)
-        config_flags.DEFINE_config_file("config", f"{preset}:{'quick' if _QUICK.value else ''}")
+        mode = ["quick"] * _QUICK.value + ["paper"] * (_RECIPE.value == "paper")
+        config_flags.DEFINE_config_file("config", f"{preset}:{','.join(mode)}")
         return flags.FLAGS(argv)
     except (AttributeError, KeyError) as error:
         found = error.args[0]

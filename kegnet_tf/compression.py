@@ -16,10 +16,21 @@ from keras import ops
 from kegnet_tf import rank_policies
 from kegnet_tf.layers import TuckerConv2D, TuckerDense
 
+STARTS = ("hooi", "svd", "random")
 _TUCKER = {keras.layers.Conv2D: TuckerConv2D, keras.layers.Dense: TuckerDense}
 
 
-def compress(model, ranks=None, *, energy=None, target_ratio=None, layers=(), skip=()):
+def compress(
+    model,
+    ranks=None,
+    *,
+    energy=None,
+    target_ratio=None,
+    layers=(),
+    skip=(),
+    start="hooi",
+    seed=0,
+):
     """A copy of a model with some layers Tucker-decomposed; the original stays as it is.
 
     At most one of `ranks`, `energy` and `target_ratio` is given; none means `ranks="vbmf"`. What
@@ -35,14 +46,21 @@ def compress(model, ranks=None, *, energy=None, target_ratio=None, layers=(), sk
             kernels' kept shares of squared norm largest.
         layers: names of the candidates; None or () for all.
         skip: names of candidates to leave alone.
+        start: where the student's weights come from: "hooi" for the model's, decomposed by
+            higher-order orthogonal iteration; "svd" for the same without iterations; "random" for
+            every layer's own initialisers, with BatchNorm as of a new model.
+        seed: integer of a random start.
 
     Returns:
         A Functional model, not compiled, every layer trainable, every other weight copied.
 
     Raises:
         ValueError: if the model has no graph, a name fits no candidate (in `ranks`: none that is
-            not excluded and can be decomposed), a value lies outside, or the ratio is out of reach.
+            not excluded and can be decomposed), a value lies outside, `start` is unknown, or the
+            ratio is out of reach.
     """
+    if start not in STARTS:
+        raise ValueError(f"`start` must be one of {', '.join(STARTS)}. Received: {start!r}.")
     if sum(value is not None for value in (ranks, energy, target_ratio)) > 1:
         raise ValueError(
             "At most one of `ranks`, `energy` and `target_ratio` must be given. "
@@ -65,7 +83,10 @@ def compress(model, ranks=None, *, energy=None, target_ratio=None, layers=(), sk
     else:
         ranks = "vbmf" if ranks is None else ranks
         answers |= {layer: rank_policies.choose(layer, ranks, energy) for layer in free.values()}
-    return _rebuild(model, answers)
+    student = _rebuild(model, answers, iterate=start != "svd")
+    if start == "random":
+        _draw(student, seed)
+    return student
 
 
 def layer_report(model, student):
@@ -179,7 +200,7 @@ def _matching(argument, patterns, candidates):
     return found
 
 
-def _rebuild(model, answers):
+def _rebuild(model, answers, iterate=True):
     """A copy of a model in which the layers whose answer is a pair of ranks are decomposed."""
     copies, plain = {}, []
 
@@ -188,7 +209,7 @@ def _rebuild(model, answers):
             if isinstance(layer, keras.Function | keras.Sequential):
                 copies[layer] = _clone(_graph(layer), copy)
             elif isinstance(answers.get(layer), tuple):
-                copies[layer] = _TUCKER[type(layer)].from_layer(layer, answers[layer])
+                copies[layer] = _TUCKER[type(layer)].from_layer(layer, answers[layer], iterate)
             else:
                 copies[layer] = type(layer).from_config(layer.get_config())
                 plain.append(layer)
@@ -207,6 +228,17 @@ def _rebuild(model, answers):
     student.trainable = False
     student.trainable = True
     return student
+
+
+def _draw(student, seed):
+    """Draws every variable that has an initialiser anew; what a `Normalization` knows stays."""
+    for layer in student._flatten_layers():
+        for variable in layer.variables:
+            if initializer := getattr(layer, f"{variable.name}_initializer", None):
+                settings = initializer.get_config()
+                if "seed" in settings:
+                    settings["seed"], seed = seed, seed + 1
+                variable.assign(type(initializer).from_config(settings)(variable.shape))
 
 
 def _clone(graph, copy):

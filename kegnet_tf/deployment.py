@@ -139,10 +139,9 @@ def _raw(config, model):
 def _synthetic(config, model, source, size, stage, artificial, times=1.0):
     """Artificial data as the model eats them, multiplied where they are standardised."""
     seed = derive_seed(config.seed, stage)
-    arguments = artificial if source == "kegnet" else {}
     # What answers there does not matter: only x is kept.
     eats = preprocessing.standardised(model)
-    x, _ = synthesis.synthesise(eats, source, size, seed=seed, **arguments)
+    x, _ = synthesis.synthesise(eats, source, size, seed=seed, **artificial)
     mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(model))
     return mean + std * np.float32(times) * x
 

@@ -113,7 +113,9 @@ def extract_together(
     seeds,
     alpha=1.0,
     beta=0.0,
+    gamma=0.0,
     distance="l1",
+    jitter=0,
     learning_rate=1e-3,
     batch_size=256,
     epochs=200,
@@ -134,7 +136,9 @@ def extract_together(
         seeds: integer of the stream of (y, z), for each.
         alpha: as in `extract`, like all that follows but for what is said here.
         beta: weight of the diversity loss.
+        gamma: weight of the statistics loss.
         distance: of the diversity loss.
+        jitter: of images; tables are left alone.
         learning_rate: Adam's.
         batch_size: latents of each generator in a step.
         epochs: times `steps_per_epoch` steps.
@@ -162,7 +166,7 @@ def extract_together(
     _check_length("seeds", seeds, generators)
     _check_length("callbacks", callbacks, generators)
     ensemble = Ensemble(teacher, generators, decoders)
-    settings = keras.optimizers.Adam(learning_rate), alpha, beta, distance
+    settings = keras.optimizers.Adam(learning_rate), alpha, beta, gamma, distance, jitter
     ensemble.compile(*settings, jit_compile=jit_compile, steps_per_execution=steps_per_epoch)
     members = [extraction.KegNet(teacher, *pair) for pair in zip(generators, decoders, strict=True)]
     for member in members:

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kegnet_tf import latents, losses, workdir
+from kegnet_tf import batch_statistics, latents, losses, workdir
+
+TERMS = ("classifier_loss", "decoder_loss", "diversity_loss", "statistics_loss")
 
 
 @keras.saving.register_keras_serializable(package="kegnet_tf")
@@ -58,37 +60,46 @@ class KegNet(keras.Model):
     def __init__(self, teacher, generator, decoder, **kwargs):
         super().__init__(**kwargs)
         self.teacher = teacher
+        self.watched, self.norms = batch_statistics.normalised(teacher)
         self.generator = generator
         self.decoder = decoder
-        self.means = {
-            name: keras.metrics.Mean(name)
-            for name in ("loss", "classifier_loss", "decoder_loss", "diversity_loss", "confidence")
-        }
+        self.means = {name: keras.metrics.Mean(name) for name in ("loss", *TERMS, "confidence")}
         self.accuracy = keras.metrics.CategoricalAccuracy("accuracy")
         self.class_balance = ClassBalance(generator.num_classes)
         self.built = True
 
-    def compile(self, optimizer, alpha=1.0, beta=0.0, distance="l1", **kwargs):
+    def compile(self, optimizer, alpha=1.0, beta=0.0, gamma=0.0, distance="l1", jitter=0, **kwargs):
         """Configures training.
 
         Args:
             optimizer: a Keras optimiser.
             alpha: weight of the decoder loss, 0 or more.
             beta: weight of the diversity loss, 0 or more; at 0 that loss is not computed.
+            gamma: weight of the statistics loss, 0 or more; at 0, or where the teacher has no
+                BatchNorm, that loss is not computed.
             distance: "l1" or "l2", of the diversity loss.
+            jitter: pixels, 0 or more, by which a training batch of images is at most moved, around
+                the edges and at random, before the teacher sees it (DeepInversion). What it still
+                recognises then is no single pixel's doing. Tables are left alone.
             **kwargs: of `keras.Model.compile`.
 
         Raises:
             ValueError: if a weight is negative.
         """
-        for name, weight in (("alpha", alpha), ("beta", beta)):
+        weights = {"alpha": alpha, "beta": beta, "gamma": gamma, "jitter": jitter}
+        for name, weight in weights.items():
             if not weight >= 0:
                 raise ValueError(f"`{name}` must be 0 or more. Received: {weight}.")
         if distance not in losses.DISTANCES:
             raise ValueError(f"`distance` must be 'l1' or 'l2'. Received: {distance!r}.")
         super().compile(optimizer=optimizer, **kwargs)
-        self.alpha, self.beta, self.distance = alpha, beta, distance
+        self.alpha, self.beta, self.gamma, self.distance = alpha, beta, gamma, distance
+        self.jitter = jitter if len(self.teacher.input_shape) == 4 else 0
         self.optimizer.build(self.learned_variables)
+
+    @property
+    def matches_statistics(self):
+        return bool(self.gamma and self.norms)
 
     @property
     def learned_variables(self):
@@ -96,7 +107,12 @@ class KegNet(keras.Model):
 
     @property
     def metrics(self):
-        means = [mean for name, mean in self.means.items() if name != "diversity_loss" or self.beta]
+        absent = set()
+        if not self.beta:
+            absent.add("diversity_loss")
+        if not self.matches_statistics:
+            absent.add("statistics_loss")
+        means = [mean for name, mean in self.means.items() if name not in absent]
         return [*means, self.accuracy, self.class_balance]
 
     def call(self, inputs, training=None):
@@ -114,13 +130,28 @@ class KegNet(keras.Model):
             (terms, logits): losses by name, "loss" their weighted sum, and the teacher's answers.
         """
         x = self.generator((y, z), training=training)
-        logits = self.teacher(x, training=False)
+        seen = x
+        if training and self.jitter:
+            place = tf.stack([tf.cast(self.optimizer.iterations, tf.int32), 0])
+            shift = tf.random.stateless_uniform(
+                (2,), place, -self.jitter, self.jitter + 1, tf.int32
+            )
+            seen = tf.roll(x, shift, (1, 2))
+        if self.matches_statistics:
+            logits, *inputs = self.watched(seen, training=False)
+        else:
+            logits = self.teacher(seen, training=False)
         terms = {"classifier_loss": losses.classifier_loss(y, logits)}
         terms["decoder_loss"] = losses.decoder_loss(z, self.decoder(x, training=training))
         terms["loss"] = terms["classifier_loss"] + self.alpha * terms["decoder_loss"]
         if self.beta:
             terms["diversity_loss"] = losses.diversity_loss(z, x, self.distance)
             terms["loss"] += self.beta * terms["diversity_loss"]
+        if self.matches_statistics:
+            means = [norm.moving_mean for norm in self.norms]
+            variances = [norm.moving_variance + norm.epsilon for norm in self.norms]
+            terms["statistics_loss"] = losses.statistics_loss(inputs, means, variances)
+            terms["loss"] += self.gamma * terms["statistics_loss"]
         return terms, logits
 
     def train_step(self, data):
@@ -155,7 +186,9 @@ def extract(
     seed,
     alpha=1.0,
     beta=0.0,
+    gamma=0.0,
     distance="l1",
+    jitter=0,
     learning_rate=1e-3,
     batch_size=256,
     epochs=200,
@@ -174,7 +207,9 @@ def extract(
         seed: integer of the stream of (y, z).
         alpha: weight of the decoder loss.
         beta: weight of the diversity loss.
+        gamma: weight of the statistics loss.
         distance: "l1" or "l2", of the diversity loss.
+        jitter: pixels by which the teacher's view moves at random.
         learning_rate: Adam's.
         batch_size: latents in a step.
         epochs: times `steps_per_epoch` steps; progress and backups come once an epoch.
@@ -204,7 +239,9 @@ def extract(
         keras.optimizers.Adam(learning_rate),
         alpha,
         beta,
+        gamma,
         distance,
+        jitter,
         jit_compile=jit_compile,
         steps_per_execution=steps_per_epoch,
     )

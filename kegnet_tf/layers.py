@@ -59,12 +59,13 @@ class TuckerConv2D(keras.layers.Layer):
         )
 
     @classmethod
-    def from_layer(cls, layer, ranks):
+    def from_layer(cls, layer, ranks, iterate=True):
         """Decomposes a convolution by higher-order orthogonal iteration from an SVD start.
 
         Args:
             layer: a built `keras.layers.Conv2D` with one group.
             ranks: (in, out), each in [1, channels].
+            iterate: False leaves it at the SVD start, one SVD for each side's unfolding.
 
         Returns:
             A built layer of the same name; equal to `layer` where the ranks are full.
@@ -77,7 +78,7 @@ class TuckerConv2D(keras.layers.Layer):
                 f"`layer` must have one group. Received: {layer.name!r}, {layer.groups}."
             )
         kernel = ops.convert_to_numpy(layer.kernel)
-        core, u_in, u_out = _tucker2(kernel, ranks, (2, 3), layer.name)
+        core, u_in, u_out = _tucker2(kernel, ranks, (2, 3), layer.name, iterate)
         tucker = cls(
             layer.filters,
             ranks,
@@ -160,12 +161,13 @@ class TuckerDense(keras.layers.Layer):
         self.expand = keras.layers.Dense(units, activation, use_bias, name="expand", dtype=dtype)
 
     @classmethod
-    def from_layer(cls, layer, ranks):
+    def from_layer(cls, layer, ranks, iterate=True):
         """Decomposes a dense layer by higher-order orthogonal iteration from an SVD start.
 
         Args:
             layer: a built `keras.layers.Dense`.
             ranks: (in, out), each in [1, length].
+            iterate: changes nothing: the SVD of a matrix is where iterations would end.
 
         Returns:
             A built layer of the same name; equal to `layer` where the ranks are full.
@@ -174,7 +176,7 @@ class TuckerDense(keras.layers.Layer):
             ValueError: if a rank lies outside.
         """
         kernel = ops.convert_to_numpy(layer.kernel)
-        core, u_in, u_out = _tucker2(kernel, ranks, (0, 1), layer.name)
+        core, u_in, u_out = _tucker2(kernel, ranks, (0, 1), layer.name, iterate)
         tucker = cls(
             layer.units,
             ranks,
@@ -247,7 +249,7 @@ class LogProbabilities(keras.layers.Layer):
         return input_shape
 
 
-def _tucker2(kernel, ranks, modes, name):
+def _tucker2(kernel, ranks, modes, name, iterate):
     """Core and orthonormal factors, [channels, in] and [channels, out], of the two `modes`."""
     for rank, mode in zip(ranks, modes, strict=True):
         if not 1 <= rank <= kernel.shape[mode]:
@@ -265,7 +267,11 @@ def _tucker2(kernel, ranks, modes, name):
         return core @ u_out, u_in, u_out
     # Outputs first, as the release iterates: with TensorLy's own tolerance its students come out.
     (core, (u_out, u_in)), _ = tensorly.decomposition.partial_tucker(
-        np.moveaxis(kernel, modes, (1, 0)), rank=list(ranks)[::-1], modes=[0, 1], random_state=0
+        np.moveaxis(kernel, modes, (1, 0)),
+        rank=list(ranks)[::-1],
+        modes=[0, 1],
+        n_iter_max=100 if iterate else 0,  # TensorLy's default, or the start alone
+        random_state=0,
     )
     return np.moveaxis(core, (1, 0), modes), u_in, u_out
 

@@ -60,6 +60,32 @@ def diversity_loss(z, x, distance="l1"):
     return tf.exp(-total / (batch * batch * features * tf.cast(tf.shape(z)[1], x.dtype)))
 
 
+def statistics_loss(inputs, means, variances):
+    """How far a batch is from what the BatchNorm layers remember (DeepInversion, Eq. 4).
+
+    For each layer, the mean over its channels of ((m_batch - m) / s)^2 + (s_batch / s - 1)^2, with
+    the moving mean m and deviation s; and the mean of that over the layers, so that a weight means
+    the same for a shallow teacher and a deep one. DeepInversion (Yin et al., CVPR 2020) sums norms
+    of the differences of mean and variance in the layers' own units instead.
+
+    Args:
+        inputs: of each layer, [batch, ..., channels].
+        means: moving means, [channels] each.
+        variances: moving variances, [channels] each, above 0.
+
+    Returns:
+        Scalar, 0 or more, in squared deviations; 0 where every channel has the moving moments.
+    """
+    terms = []
+    for x, mean, variance in zip(inputs, means, variances, strict=True):
+        batch_mean, batch_variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+        # The root has no gradient at 0, where a ReLU may leave a channel.
+        deviations = tf.sqrt((batch_variance + 1e-8) / variance)
+        shifts = tf.square(batch_mean - mean) / variance
+        terms.append(tf.reduce_mean(shifts + tf.square(deviations - 1.0)))
+    return tf.add_n(terms) / len(terms)
+
+
 def distillation_loss(p, logits, temperature=1.0):
     """Cross entropy of the student against the teacher's probabilities (Equation 11).
 
@@ -116,21 +142,23 @@ def _weighted_l1_over_pairs(z, x):
 
     Within one feature the sum is sum_i 2 x_i c_i, where c_i adds ||z_i - z_j||^2 over the rows j
     below x_i and subtracts it over those above. The weight is |z_i|^2 + |z_j|^2 - 2 z_i z_j, so
-    running sums of (1, |z|^2, z) along the sorted feature give every c_i, and 2 c_i is the
-    gradient.
+    such sums of (|z|^2, z) along the sorted feature give every c_i, and 2 c_i is the gradient. One
+    matrix of signs takes the sums of all features.
     """
-    squares = tf.reduce_sum(tf.square(z), axis=1, keepdims=True)
-    moments = tf.concat([tf.ones_like(squares), squares, z], axis=1)
+    batch, features = tf.unstack(tf.shape(x))
+    moments = tf.concat([tf.reduce_sum(tf.square(z), axis=1, keepdims=True), z], axis=1)
     order = tf.argsort(tf.transpose(x))  # [features, batch]
-    ranked = tf.gather(moments, order)  # [features, batch, 2 + latent_dim]
-    below = tf.cumsum(ranked, axis=1, exclusive=True)
-    # Below less above: the sum below twice, and the row itself, less the sum of all.
-    count, square, latent = _split(2.0 * below + ranked - tf.reduce_sum(moments, axis=0))
-    _, own_square, own_latent = _split(ranked)
-    weights = own_square * count + square - 2.0 * tf.reduce_sum(own_latent * latent, axis=-1)
-    slopes = 2.0 * tf.transpose(tf.gather(weights, tf.argsort(order), batch_dims=1))
+    ranked = tf.gather(moments, tf.transpose(order))  # [batch, features, 1 + latent_dim]
+    place = tf.range(batch)
+    signs = tf.cast(tf.sign(place[:, None] - place), x.dtype)
+    sums = tf.reshape(signs @ tf.reshape(ranked, (batch, -1)), tf.shape(ranked))
+    count = tf.cast(2 * place - batch + 1, x.dtype)[:, None]  # of rows below, less those above
+    products = tf.reduce_sum(ranked[..., 1:] * sums[..., 1:], axis=-1)
+    weights = ranked[..., 0] * count + sums[..., 0] - 2.0 * products
+    # Back to the order of rows, all features at once.
+    place = tf.math.invert_permutation(
+        tf.reshape(order + batch * tf.range(features)[:, None], (-1,))
+    )
+    slopes = tf.gather(tf.reshape(tf.transpose(weights), (-1,)), place)
+    slopes = 2.0 * tf.transpose(tf.reshape(slopes, (features, batch)))
     return tf.reduce_sum(x * slopes), lambda upstream: (None, upstream * slopes)
-
-
-def _split(moments):
-    return moments[..., 0], moments[..., 1], moments[..., 2:]

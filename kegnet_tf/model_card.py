@@ -52,12 +52,23 @@ _LIMITS = """- It is right as often as measured above only on data like those it
 
 def _origin(config, content, student, about):
     steps = config.distillation.epochs * config.distillation.steps_per_epoch
+    drawn = (
+        f"It was distilled without data: {steps:,} steps on what {len(content['generators'])} "
+        "generators, learned from the teacher alone,"
+    )
+    mixture = config.synthesis.get("mixture", {})
+    mixed = {source for source, share in mixture.items() if share and source != "kegnet"}
+    if len(about["input_shape"]) != 3 and "procedural" in mixed:
+        mixed = mixed - {"procedural"} | {"gaussian"}
+    others = " and ".join(_SOURCES[source] for source in sorted(mixed))
     how = {
         "tucker": "It is the teacher after Tucker decomposition, with no distillation",
-        "kegnet": f"It was distilled without data: {steps:,} steps on what "
-        f"{len(content['generators'])} generators, learned from the teacher alone, draw",
-        "uniform": f"It was distilled for {steps:,} steps on uniform noise",
-        "gaussian": f"It was distilled for {steps:,} steps on Gaussian noise",
+        "kegnet": f"{drawn} draw",
+        "kegnet+": f"{drawn} draw, mixed with {others}" if others else f"{drawn} draw",
+        **{
+            source: f"It was distilled for {steps:,} steps on {data}"
+            for source, data in _SOURCES.items()
+        },
     }[student["arm"]]
     return (
         f"{how} (KegNet, NeurIPS 2019; kegnet_tf {content['versions']['kegnet-tf']}, seed "
@@ -69,10 +80,15 @@ def _origin(config, content, student, about):
     )
 
 
+_SOURCES = {
+    "uniform": "uniform noise",
+    "gaussian": "Gaussian noise",
+    "procedural": "procedural images",
+}
 _CALIBRATION = {
     "kegnet": "drawn by the generators",
-    "uniform": "of uniform noise",
-    "gaussian": "of Gaussian noise",
+    "kegnet+": "of the mixture above",
+    **{source: f"of {data}" for source, data in _SOURCES.items()},
     "train": "of the real training data",
 }
 

@@ -135,11 +135,11 @@ def run(
     _report_compression(workdir, source, {} if student else initial)
     generators, generator_rows = stages.train_generators(config, workdir, model)
     gallery.draw(config, workdir, model, test)
-    artificial = {"generators": generators, **config.synthesis}
+    artificial = stages.artificial(config, source, generators)
     held_out, unseen = (
         synthesis.synthesise(
             model,
-            "kegnet",
+            config.source,
             config.held_out,
             seed=latents.derive_seed(config.seed, stage),
             **artificial,

@@ -25,8 +25,7 @@ def input_scale(model):
         (mean, std): tuples of floats, as long as the channels or the features, or 1; (0.0, 1.0)
         where the first layer is neither.
     """
-    operations = getattr(model, "operations", model.layers)
-    first = next(each for each in operations if not isinstance(each, keras.layers.InputLayer))
+    first = _first(model)
     if isinstance(first, keras.layers.Normalization) and not first.invert:
         mean, variance = (
             array.reshape(-1, array.shape[-1])
@@ -42,6 +41,25 @@ def input_scale(model):
     else:
         return 0.0, 1.0
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def pixels(model):
+    """Mean and deviation of the images in [0, 1] that a model learned from, as far as it tells.
+
+    A `Normalization` tells them, in units of 255 where its mean is above 1. For any other first
+    layer they are 0.5 and 0.25, as in `input_scale`.
+
+    Args:
+        model: a Functional or built Sequential model of images.
+
+    Returns:
+        (mean, std): tuples of floats, as long as the channels, or 1.
+    """
+    if not isinstance(_first(model), keras.layers.Normalization):
+        return (0.5,), (0.25,)
+    mean, std = map(np.asarray, input_scale(model))
+    unit = 255.0 if np.max(mean) > 1.0 else 1.0
+    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
 
 
 def standardised(model):
@@ -70,3 +88,9 @@ def unstandardised(student):
     """
     names = [layer.name for layer in student.layers]
     return student.layers[-1] if "destandardise" in names else student
+
+
+def _first(model):
+    """The first layer that is no input."""
+    operations = getattr(model, "operations", model.layers)
+    return next(each for each in operations if not isinstance(each, keras.layers.InputLayer))

@@ -72,7 +72,7 @@ def run(
         content,
         row,
         teacher_digest=digest,
-        artificial={"generators": generators, **config.synthesis},
+        artificial=stages.artificial(config, model, generators),
         test=pipeline.real_data(config, *sizes, eval_data, download, source_dir),
         calibration=calibration,
         calibration_data=data,

@@ -23,7 +23,7 @@ def markdown(report):
         cells.setdefault((row["name"], row["arm"]), []).append(row)
     means = [_mean(rows) for rows in cells.values() if len(rows) > 1]
     original = {"arm": "original", "compression_ratio": 1.0, **report["teacher"]}
-    students = _table(
+    students = table(
         [original, *report["students"]],
         student=("name", "{}"),
         arm=("arm", "{}"),
@@ -36,7 +36,7 @@ def markdown(report):
         selection=("selection", "{}"),
         seconds=("seconds", "{:.0f}"),
     )
-    generators = _table(
+    generators = table(
         report["generators"],
         generator=("seed", "{}"),
         steps=("steps", "{}"),
@@ -51,7 +51,7 @@ def markdown(report):
         "their student, is on synthetic data that no student was trained or chosen on."
     )
     if means:
-        spread = _table(
+        spread = table(
             means,
             student=("name", "{}"),
             arm=("arm", "{}"),
@@ -80,7 +80,7 @@ def _mean(rows):
 
 def exports(rows):
     """Table of exported files, from `export.export`."""
-    return _table(
+    return table(
         rows,
         export=("format", "{}"),
         batch=("batch", "{}"),
@@ -106,7 +106,7 @@ def layers(rows):
         }
         for row in rows
     ]
-    return _table(
+    return table(
         flat,
         layer=("name", "{}"),
         ranks=("ranks", "{}"),
@@ -119,7 +119,14 @@ def layers(rows):
     )
 
 
-def _table(rows, **columns):
+def table(rows, **columns):
+    """A Markdown table.
+
+    Args:
+        rows: dictionaries.
+        **columns: (key, form) by heading, where a _ is a space: of a row's value, and how
+            `str.format` writes it; what is None or missing stays empty.
+    """
     lines = [[name.replace("_", " ") for name in columns], ["---"] * len(columns)]
     for row in rows:
         values = [(row.get(key), form) for key, form in columns.values()]

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kegnet_tf import (
+    batch_statistics,
     distillation,
     ensemble,
     evaluation,
@@ -37,6 +38,8 @@ def train_generators(config, workdir, model):
     Raises:
         ValueError: if the teacher recognises what none of them draws.
     """
+    if config.extraction.get("gamma") and not batch_statistics.present(model):
+        print("The teacher has no BatchNorm: `gamma` has nothing to match.")
     folder = workdir / "generators"
     paths = [folder / f"{index}.keras" for index in range(config.num_generators)]
     # Small dense networks are bound by overhead, which those trained together share.
@@ -124,7 +127,7 @@ def _save_generator(config, model, path, generator, history, seconds):
         "shares": shares.tolist(),
     }
     curves = read_curves(path.with_suffix(".csv"))
-    for loss in ("classifier_loss", "decoder_loss", "diversity_loss"):
+    for loss in extraction.TERMS:
         row[loss] = curves[loss][epochs - 1] if loss in curves and epochs else None
     write_json(path.with_suffix(".json"), row)
     with whole(path) as partial:
@@ -155,6 +158,20 @@ def build_generator(config, model, seed):
     return ImageGenerator(model.input_shape[1:], num_classes, seed=seed, **config.generator)
 
 
+def artificial(config, source, generators):
+    """The arguments of `synthesis.stream` that all arms share.
+
+    Args:
+        config: a preset.
+        source: the teacher, or a student that keeps its preprocessing.
+        generators: those that take part.
+    """
+    scale = preprocessing.pixels(source)
+    if config.data.get("mean"):
+        scale = tuple(config.data.mean), tuple(config.data.std)
+    return {"generators": generators, "pixels": scale, **config.synthesis}
+
+
 def save_synthetic(config, workdir, model, artificial):
     """Synthesis on request: `synthetic.npz` with `config.save_synthetic` examples, x and p.
 
@@ -167,12 +184,14 @@ def save_synthetic(config, workdir, model, artificial):
     path = workdir / "synthetic.npz"
     if config.save_synthetic and not path.exists():
         seed = derive_seed(config.seed, "saved")
-        x, p = synthesis.synthesise(model, "kegnet", config.save_synthetic, seed=seed, **artificial)
+        x, p = synthesis.synthesise(
+            model, config.source, config.save_synthetic, seed=seed, **artificial
+        )
         with whole(path) as partial:
             np.savez_compressed(partial, x=x, p=p)
 
 
-def train_student(config, workdir, model, start, key, held_out, artificial):
+def train_student(config, workdir, model, start, key, held_out, artificial, callbacks=()):
     """Distillation of one cell of the table: `students/NAME-ARM-SEED.keras`.
 
     Args:
@@ -183,6 +202,7 @@ def train_student(config, workdir, model, start, key, held_out, artificial):
         key: (name, arm, seed); the arm "tucker" stays as it starts.
         held_out: (x, p) for `distillation.distil`.
         artificial: arguments of `synthesis.stream`.
+        callbacks: Keras callbacks, beside TensorBoard's.
 
     Returns:
         (student, row): the model, standardised, and what `report.json` holds of it so far.
@@ -195,7 +215,7 @@ def train_student(config, workdir, model, start, key, held_out, artificial):
         if arm != "tucker":
             print(f"{name}, {arm}, seed {seed}", flush=True)
             started = time.perf_counter()
-            sources = len(artificial["generators"]) if arm == "kegnet" else 1
+            sources = len(artificial["generators"]) if arm in ("kegnet", "kegnet+") else 1
             stream = synthesis.stream(
                 model,
                 arm,
@@ -208,7 +228,10 @@ def train_student(config, workdir, model, start, key, held_out, artificial):
                 student,
                 stream,
                 held_out,
-                callbacks=[monitoring.tensorboard(workdir / "tensorboard" / path.stem)],
+                callbacks=[
+                    monitoring.tensorboard(workdir / "tensorboard" / path.stem),
+                    *callbacks,
+                ],
                 **config.distillation,
             )
             row["selection"] = config.distillation.selection

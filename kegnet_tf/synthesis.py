@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kegnet_tf import latents
+from kegnet_tf import latents, procedural
 
-SOURCES = ("kegnet", "uniform", "gaussian")
+SOURCES = ("kegnet", "uniform", "gaussian", "procedural", "kegnet+")
 
 
 def stream(
@@ -18,24 +18,30 @@ def stream(
     labels="uniform",
     class_prior=(),
     batch_statistics=False,
+    mixture=None,
+    pixels=(0.5, 0.25),
 ):
     """Endless stream of artificial data with the teacher's answers.
 
     Args:
         teacher: classifier from x to logits.
-        source: "kegnet" for the generators, all in equal shares, "uniform" for U(-1, 1), or
-            "gaussian" for N(0, 1).
+        source: "kegnet" for the generators, all in equal shares, "uniform" for U(-1, 1),
+            "gaussian" for N(0, 1), "procedural" for `procedural.images`, or "kegnet+" for a
+            mixture of these.
         batch_size: rows of a batch.
         seed: integer.
         size: 0 for fresh data in every batch, or the size of a fixed set that is drawn once and
             shuffled anew in each pass.
-        generators: models from (y, z) to x, for "kegnet" only.
-        labels: law of y, for "kegnet" only: "uniform" (elementwise, the paper's) or "onehot".
-        class_prior: for "kegnet" only: how often each class is asked for above the others, see
+        generators: models from (y, z) to x, for "kegnet" only, as what follows, in a mixture too.
+        labels: law of y: "uniform" (elementwise, the paper's) or "onehot".
+        class_prior: how often each class is asked for above the others, see
             `latents.sample`; empty for all alike.
-        batch_statistics: for "kegnet" only: whether the generators' BatchNorm layers normalise by
+        batch_statistics: whether the generators' BatchNorm layers normalise by
             the batch, as in training, in place of moving statistics, which belong to the labels
             of training and not to those asked for here.
+        mixture: for "kegnet+" only: share of each source, in any unit. For a table the share of
+            "procedural" goes to "gaussian".
+        pixels: for "procedural" only: mean and deviation of real images in [0, 1].
 
     Returns:
         A `tf.data.Dataset` of (x, p), float32: data, [batch, ...], and the teacher's
@@ -44,37 +50,47 @@ def stream(
     Raises:
         ValueError: if `source` is unknown or lacks its generators.
     """
-    if source not in SOURCES:
-        raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {source!r}.")
-    if source == "kegnet" and not generators:
+    shares = _shares(source, mixture, len(teacher.input_shape) == 4)
+    if "kegnet" in shares and not generators:
         raise ValueError("`generators` must hold at least one for source 'kegnet'. Received: none.")
     if size:
         artificial = {"generators": generators, "labels": labels, "class_prior": class_prior}
-        artificial["batch_statistics"] = batch_statistics
+        artificial |= {"batch_statistics": batch_statistics, "mixture": mixture, "pixels": pixels}
         x, p = synthesise(teacher, source, size, seed=seed, **artificial)
         fixed = tf.data.Dataset.from_tensor_slices((x, p)).shuffle(size, seed)
         return fixed.repeat().batch(batch_size).prefetch(2)
-    shape = (batch_size, *teacher.input_shape[1:])
+    shape = teacher.input_shape[1:]
 
-    def generated(step):
+    def generated(step, rows):
         drawn = []
         for index, generator in enumerate(generators):
             own = latents.derive_seed(seed, "synthesis", index)
-            sizes = batch_size, generator.num_classes, generator.latent_dim
+            sizes = -(-rows // len(generators)), generator.num_classes, generator.latent_dim
             asked = latents.sample(own, step, *sizes, labels, class_prior)
             with keras.StatelessScope():  # moving statistics stay those of training
                 drawn.append(generator(asked, training=batch_statistics))
         # The generators take turns, so that any run of rows holds them in equal shares.
-        return tf.reshape(tf.stack(drawn, axis=1), (len(drawn) * batch_size, *shape[1:]))
+        return tf.reshape(tf.stack(drawn, axis=1), (-1, *shape))[:rows]
 
     draw = {
         "kegnet": generated,
-        "uniform": lambda step: tf.random.stateless_uniform(shape, [seed, step], -1.0, 1.0),
-        "gaussian": lambda step: tf.random.stateless_normal(shape, [seed, step]),
-    }[source]
+        "uniform": lambda step, rows: tf.random.stateless_uniform(
+            (rows, *shape), [seed, step], -1.0, 1.0
+        ),
+        "gaussian": lambda step, rows: tf.random.stateless_normal((rows, *shape), [seed, step]),
+        "procedural": lambda step, rows: procedural.images(seed, step, rows, shape, *pixels),
+    }
+    # Each draw is a batch of every generator; a mixture's rows are then shuffled.
+    total = batch_size * (len(generators) if "kegnet" in shares else 1)
 
     def answered(step):
-        x = draw(step)
+        ends = np.round(total * np.cumsum([0.0, *shares.values()])).astype(int)
+        parts = [
+            draw[part](step, int(rows))
+            for part, rows in zip(shares, np.diff(ends), strict=True)
+            if rows
+        ]
+        x = parts[0] if len(parts) == 1 else _shuffled(tf.concat(parts, axis=0), seed, step)
         return x, tf.nn.softmax(teacher(x, training=False))
 
     steps = tf.data.Dataset.counter()
@@ -89,7 +105,7 @@ def synthesise(teacher, source, size, *, seed, **artificial):
         source: as in `stream`.
         size: how many examples.
         seed: integer.
-        **artificial: `generators`, `labels`, `class_prior` and `batch_statistics`, as in `stream`.
+        **artificial: `generators` and all that follows it in `stream`.
 
     Returns:
         (x, p): float32 arrays, [size, ...] and [size, num_classes]; `numpy.savez(path, x=x, p=p)`
@@ -100,3 +116,29 @@ def synthesise(teacher, source, size, *, seed, **artificial):
     batches = batches.take(-(-size // batch_size))
     x, p = zip(*batches.as_numpy_iterator(), strict=True)
     return np.concatenate(x)[:size], np.concatenate(p)[:size]
+
+
+def _shares(source, mixture, images):
+    """Share of each source that is drawn from; those of a mixture sum to 1."""
+    if source not in SOURCES:
+        raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {source!r}.")
+    shares = {source: 1.0}
+    if source == "kegnet+":
+        known = [name for name in SOURCES if name != "kegnet+"]
+        shares = {name: share for name, share in (mixture or {}).items() if share}
+        if not images and "procedural" in shares:
+            shares["gaussian"] = shares.get("gaussian", 0.0) + shares.pop("procedural")
+        if not shares or not shares.keys() <= {*known} or not min(shares.values()) > 0:
+            raise ValueError(
+                f"`mixture` must give shares, 0 or more, not all 0, of {', '.join(known)}. "
+                f"Received: {mixture}."
+            )
+        shares = {name: share / sum(shares.values()) for name, share in shares.items()}
+    if "procedural" in shares and not images:
+        raise ValueError(f"`source` must stay away from images for a table. Received: {source!r}.")
+    return shares
+
+
+def _shuffled(x, seed, step):
+    seed = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.experimental.stateless_shuffle(x, seed)

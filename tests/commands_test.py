@@ -59,8 +59,18 @@ def test_quick_is_the_presets_short_form():
 
 
 @pytest.mark.parametrize(
+    ("recipe", "expected"), [("plus", "kegnet+ auto 100.0"), ("paper", "kegnet cross_entropy 0.0")]
+)
+def test_recipe_sets_arms_and_losses_of_any_preset(recipe, expected):
+    main = "print(config.source, config.distillation.loss, config.extraction.gamma)"
+    for preset in ([], ["--dataset=svhn", "--quick"]):
+        assert call(*preset, f"--recipe={recipe}", main=main)[1] == f"{expected}\n"
+
+
+@pytest.mark.parametrize(
     ("argument", "words"),
     [
+        ("--recipe=mine", "recipe"),
         ("--dataset=mist", "`dataset` must be one of"),
         ("--config.extraction.bta=1", "keys that it has. Received: 'bta' Did you mean \"beta\""),
         ("--config.extraction.epochs=many", "epochs=many"),
@@ -95,7 +105,8 @@ def test_every_preset_names_its_network_data_and_students(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["kegnet", "kegnet-benchmark", "kegnet-evaluate", "kegnet-teacher"]
+    "name",
+    ["kegnet", "kegnet-benchmark", "kegnet-evaluate", "kegnet-reproduce", "kegnet-teacher"],
 )
 def test_binary_is_on_the_path_and_tells_its_flags(name):
     path = shutil.which(name)

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from kegnet_tf import teachers
+from kegnet_tf import deployment, teachers
 from kegnet_tf.configs import base
 from kegnet_tf.networks.decoder import Decoder
 from kegnet_tf.networks.generators import ImageGenerator
@@ -37,6 +37,12 @@ def generator():
 def decoder():
     """Decoder of 8x8 grey images."""
     return tiny_decoder()
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Converts in this process: a new one takes seconds to start."""
+    monkeypatch.setattr(deployment, "_exported", deployment._export)
 
 
 def tiny_teacher():

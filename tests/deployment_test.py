@@ -1,7 +1,7 @@
 import os
 import shutil
-import signal
 
+import child
 import keras
 import numpy as np
 import pytest
@@ -31,12 +31,6 @@ def test_unknown_student_is_told_with_those_there_are():
     message = "`student` must be among a, a-tucker-0, a-kegnet-0, .*b-uniform-0. Received: 'c'"
     with pytest.raises(ValueError, match=message):
         deployment.choose(ROWS, "c")
-
-
-@pytest.fixture
-def in_process(monkeypatch):
-    """Converts in this process: a new one takes seconds to start."""
-    monkeypatch.setattr(deployment, "_exported", deployment._export)
 
 
 @pytest.fixture
@@ -202,13 +196,13 @@ def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(
     assert not list(workdir.glob("partial-*"))
 
 
+def test_conversion_has_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(deployment, "_export", child.number)
+    assert deployment._exported("path", {}) != os.getpid()
+
+
 def test_process_that_dies_while_it_converts_is_an_oserror(run, monkeypatch):
-    # The new process imports this function by its name.
-    monkeypatch.setattr(deployment, "_export", die)
+    monkeypatch.setattr(deployment, "_export", child.die)
     with pytest.raises(OSError, match="could not be exported: the process was ended"):
         deploy(run)
     assert not (run[0] / "export").exists()
-
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)

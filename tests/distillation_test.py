@@ -70,6 +70,24 @@ def test_student_with_batch_norm_comes_closer_to_the_teacher_and_gathers_statist
     assert not any(map(np.array_equal, student.get_weights(), before))
 
 
+def test_dropout_acts_only_beside_a_norm_that_gathers_statistics():
+    dropout = keras.layers.Dropout(0.5)
+    for norms, active in ([], False), ([keras.layers.BatchNormalization()], True):
+        student = keras.Sequential([keras.Input((4,)), *norms, dropout, keras.layers.Dense(3)])
+        distiller = distillation.Distiller(student)
+        distiller.compile("adam", update_statistics=True)
+        assert distiller.training is active
+
+
+def test_loss_for_images_is_that_of_logits_unless_another_is_asked_for():
+    student = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    student.add(keras.layers.Dense(3))
+    for asked, found in (("auto", "logits"), ("cross_entropy", "cross_entropy")):
+        distiller = distillation.Distiller(student)
+        distiller.compile("adam", asked)
+        assert distiller.distillation_loss == found
+
+
 def test_distilling_leaves_the_teacher_bit_identical():
     teacher = with_batch_norm(0)
     before = teacher.get_weights()
@@ -141,6 +159,7 @@ def test_same_data_give_the_same_weights():
         ({}, losses.distillation_loss),
         ({"temperature": 2.0}, lambda p, logits: losses.distillation_loss(p, logits, 2.0)),
         ({"loss": "logits"}, losses.logit_loss),
+        ({"loss": "auto"}, losses.distillation_loss),
     ],
 )
 def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected):
@@ -159,7 +178,10 @@ def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"loss": "hinge"}, "`loss` must be one of cross_entropy, logits. Received: 'hinge'."),
+        (
+            {"loss": "hinge"},
+            "`loss` must be one of auto, cross_entropy, logits. Received: 'hinge'.",
+        ),
         ({"selection": "best"}, "`selection` must be one of last, agreement. Received: 'best'."),
         ({"temperature": 0.0}, "`temperature` must be above 0. Received: 0.0."),
         ({"temperature": float("nan")}, "`temperature` must be above 0. Received: nan."),

@@ -100,6 +100,57 @@ def test_loss_is_the_weighted_sum_of_the_equations(teacher, generator, decoder):
     assert_allclose(terms["loss"], classifier + 2 * decoded + 3 * diversity, rtol=1e-6)
 
 
+def test_statistics_loss_is_that_of_what_comes_to_the_norms(teacher, generator, decoder):
+    kegnet = extraction.KegNet(teacher, generator, decoder)
+    kegnet.compile("adam", alpha=0.0, gamma=5.0)
+    y, z = latents.sample(0, 0, 4, 3, 2, "onehot")
+    terms, logits = kegnet.compute_losses(y, z, training=False)
+    x, norm = generator((y, z), training=False), teacher.get_layer("norm")
+    moments = [norm.moving_mean.numpy()], [norm.moving_variance.numpy() + norm.epsilon]
+    expected = losses.statistics_loss([teacher.get_layer("conv")(x)], *moments)
+    assert_allclose(logits, teacher(x))
+    assert_allclose(terms["statistics_loss"], expected, rtol=1e-5)
+    assert_allclose(terms["loss"], terms["classifier_loss"] + 5 * expected, rtol=1e-5)
+
+
+def test_training_on_the_statistics_loss_brings_the_statistics_closer(teacher):
+    before = teacher.get_weights()
+    _, history = extract(teacher, epochs=40, learning_rate=1e-2, gamma=100.0)
+    assert history["statistics_loss"][-1] < 0.7 * history["statistics_loss"][0]
+    assert_same_weights(teacher.get_weights(), before)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0])
+def test_statistics_loss_is_absent_at_gamma_0_and_where_there_is_no_norm(gamma, generator, decoder):
+    teacher = tiny_teacher()
+    if gamma:
+        teacher = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+        teacher.add(keras.layers.Dense(3))
+    kegnet = extraction.KegNet(teacher, generator, decoder)
+    kegnet.compile("adam", gamma=gamma)
+    terms, _ = kegnet.compute_losses(*latents.sample(0, 0, 4, 3, 2, "onehot"), training=True)
+    assert set(terms) == LOSSES
+    assert "statistics_loss" not in [metric.name for metric in kegnet.metrics]
+
+
+def test_jitter_moves_what_the_teacher_sees_in_training_alone(teacher, generator, decoder):
+    kegnet = extraction.KegNet(teacher, generator, decoder)
+    kegnet.compile("adam", alpha=0.0, jitter=2)
+    y, z = latents.sample(0, 0, 4, 3, 2, "onehot")
+    x = generator((y, z), training=True)  # by the batch's statistics, so that it is the same again
+    views = [np.roll(x, (i, j), (1, 2)) for i in range(-2, 3) for j in range(-2, 3)]
+    possible = np.stack([teacher(view) for view in views])
+    seen = []
+    for step in range(20):
+        kegnet.optimizer.iterations.assign(step)
+        _, logits = kegnet.compute_losses(y, z, training=True)
+        seen.append(np.argmin(np.abs(possible - logits).max((1, 2))))
+        assert_allclose(logits, possible[seen[-1]], atol=1e-5)
+    assert len(set(seen)) > 5
+    _, logits = kegnet.compute_losses(y, z, training=False)
+    assert_allclose(logits, teacher(generator((y, z), training=False)), atol=1e-6)
+
+
 def test_diversity_loss_is_not_computed_at_beta_0(teacher, generator, decoder, monkeypatch):
     kegnet = extraction.KegNet(teacher, generator, decoder)
     kegnet.compile("adam", beta=0.0)
@@ -219,7 +270,7 @@ def test_step_compiled_by_xla_trains_as_one_that_is_not(teacher):
         assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["alpha", "beta"])
+@pytest.mark.parametrize("name", ["alpha", "beta", "gamma", "jitter"])
 @pytest.mark.parametrize("weight", [-1.0, float("nan")])
 def test_negative_weight_of_a_loss_is_refused(teacher, name, weight):
     with pytest.raises(ValueError, match=f"`{name}` must be 0 or more. Received: {weight}."):

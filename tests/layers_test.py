@@ -204,3 +204,23 @@ def test_grouped_convolution_is_refused():
     grouped = convolution(KERNEL[:, :, :2], groups=2)
     with pytest.raises(ValueError, match="`layer` must have one group. Received: 'conv2', 2."):
         TuckerConv2D.from_layer(grouped, (1, 1))
+
+
+def test_start_without_iterations_is_the_projection_on_each_sides_leading_singular_vectors():
+    tucker = TuckerConv2D.from_layer(convolution(), (2, 3), iterate=False)
+    u_in, u_out = (
+        np.linalg.svd(np.moveaxis(KERNEL, side, 0).reshape(KERNEL.shape[side], -1))[0][:, :rank]
+        for side, rank in ((2, 2), (3, 3))
+    )
+    projected = np.einsum("hwio,ip,jp,oq,rq->hwjr", KERNEL, u_in, u_in, u_out, u_out)
+    assert_allclose(tucker.dense_kernel(), projected, rtol=1e-4, atol=1e-5)
+
+
+def test_iterations_do_not_lose_to_their_start():
+    errors = [
+        np.linalg.norm(
+            TuckerConv2D.from_layer(convolution(), (2, 3), iterate).dense_kernel() - KERNEL
+        )
+        for iterate in (True, False)
+    ]
+    assert errors[0] < errors[1]

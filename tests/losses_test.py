@@ -94,3 +94,28 @@ def test_logit_loss_ignores_a_constant():
     assert_allclose(losses.logit_loss(p, logits + 7.0), 0.0, atol=1e-12)
     # One logit off by 3 of three: centred errors 2, -1, -1.
     assert_allclose(losses.logit_loss(p[:1], logits[:1] + [[3.0, 0, 0]]), 6 / 3, rtol=1e-6)
+
+
+def test_statistics_loss_is_0_where_the_moments_are_those_remembered_and_else_in_deviations():
+    x = np.array([[0.0, 1.0], [4.0, 1.0]], np.float32)  # means 2 and 1, deviations 2 and 0
+    same = losses.statistics_loss([x[:, :1]], [np.array([2.0])], [np.array([4.0])])
+    assert_allclose(same, 0.0, atol=1e-6)
+    # Channel 1: shift of 1 deviation, half of the deviation: 1 + 1/4. Channel 2: (1 - 0) / 2
+    # squared, and no deviation at all: 1/4 + 1.
+    other = losses.statistics_loss([x], [np.array([6.0, 0.0])], [np.array([16.0, 4.0])])
+    assert_allclose(other, (1.25 + 1.25) / 2, rtol=1e-3)
+
+
+def test_statistics_loss_averages_over_layers():
+    x = np.ones((4, 2, 2, 1), np.float32)
+    moments = [np.array([1.0]), np.array([3.0])], [np.array([1.0]), np.array([4.0])]
+    # First layer: no shift, no deviation: 1. Second: one deviation of 2 away: 1 + 1.
+    assert_allclose(losses.statistics_loss([x, x], *moments), 1.5, rtol=1e-3)
+
+
+def test_statistics_loss_of_a_constant_channel_has_a_finite_gradient():
+    x = tf.ones((4, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = losses.statistics_loss([x], [np.array([0.0])], [np.array([1.0])])
+    assert np.isfinite(tape.gradient(loss, x)).all()

@@ -63,6 +63,14 @@ def test_card_tells_origin_compression_and_measures():
         assert part in text
 
 
+def test_card_tells_what_kegnet_plus_mixes_and_that_a_table_has_noise_for_images():
+    plus = {**STUDENT, "arm": "kegnet+"}
+    mixed = "1,200 steps on what 2 generators, learned from the teacher alone, draw, mixed with"
+    assert f"{mixed} procedural images (KegNet" in card(plus)
+    assert f"{mixed} Gaussian noise (KegNet" in card(plus, {**ABOUT, "input_shape": [2]})
+    assert "1,200 steps on procedural images" in card({**STUDENT, "arm": "procedural"})
+
+
 def test_card_tells_units_and_ranges_of_the_input():
     # (0 - 0.1307) / 0.3081 and (1 - 0.1307) / 0.3081
     assert (

@@ -92,3 +92,16 @@ def test_unstandardised_student_eats_what_the_teacher_eats(tmp_path, sequential)
         assert_allclose(bare(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
     bare = preprocessing.unstandardised(keras.saving.load_model(tmp_path / "s.keras"))
     assert_allclose(bare(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ([], ((0.5,), (0.25,))),
+        ([layers.Rescaling(1 / 255)], ((0.5,), (0.25,))),
+        ([layers.Normalization(mean=[0.5, 0.25], variance=[0.25, 1.0])], ((0.5, 0.25), (0.5, 1.0))),
+        ([layers.Normalization(axis=None, mean=51.0, variance=2601.0)], ((0.2,), (0.2,))),
+    ],
+)
+def test_pixels_are_those_of_images_in_0_to_1(front, expected):
+    assert_allclose(preprocessing.pixels(image_model(*front)), expected, rtol=1e-6)

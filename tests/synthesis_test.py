@@ -8,6 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from kegnet_tf import synthesis
 from kegnet_tf.networks.generators import DenseGenerator
 
+MIXTURE = {"kegnet": 1.0, "procedural": 3.0}
+TABLE = MIXTURE, {"kegnet": 1.0, "gaussian": 3.0}
+
 
 class Constant:
     """Stands for a generator: answers every (y, z) with one value."""
@@ -61,11 +64,11 @@ def test_fixed_set_holds_equal_shares_of_the_generators(classifier, size):
     assert np.unique_counts(x[:, 0]).counts.tolist() == [size // 2, size // 2]
 
 
-@pytest.mark.parametrize("source", ["uniform", "gaussian", "kegnet"])
+@pytest.mark.parametrize("source", synthesis.SOURCES)
 @pytest.mark.parametrize("size", [0, 8])
 def test_p_is_the_softmax_of_the_teacher_in_inference_mode(teacher, generator, source, size):
-    generators = [generator] if source == "kegnet" else ()
-    ((x, p),) = batches(teacher, source, 1, size=size, generators=generators)
+    given = {"generators": [generator], "mixture": MIXTURE, "size": size}
+    ((x, p),) = batches(teacher, source, 1, **given)
     assert x.shape == (4, 8, 8, 1)
     assert x.dtype == p.dtype == np.float32
     assert_allclose(p, tf.nn.softmax(teacher(x, training=False)), rtol=1e-4, atol=1e-6)
@@ -80,11 +83,49 @@ def test_fixed_set_repeats_the_same_examples_in_another_order(classifier):
     assert not np.array_equal(first[0], second[0])
 
 
-@pytest.mark.parametrize("source", ["uniform", "gaussian", "kegnet"])
+@pytest.mark.parametrize("source", synthesis.SOURCES)
 def test_fresh_stream_never_repeats_an_example(teacher, source):
-    generators = [tiny_generator(seed) for seed in (1, 2)] if source == "kegnet" else ()
-    x = np.concatenate([x for x, _ in batches(teacher, source, 4, generators=generators)])
+    given = {"generators": [tiny_generator(seed) for seed in (1, 2)], "mixture": MIXTURE}
+    x = np.concatenate([x for x, _ in batches(teacher, source, 4, **given)])
     assert len(np.unique(x, axis=0)) == 16
+
+
+def test_mixture_holds_each_source_in_its_share_and_mixed(classifier):
+    given = {"generators": [Constant(7.0), Constant(8.0)], "batch_size": 32}
+    given["mixture"] = {"kegnet": 3.0, "uniform": 1.0}
+    drawn = [x[:, 0] for x, _ in batches(classifier, "kegnet+", 8, **given)]
+    x = np.concatenate(drawn)
+    assert [np.mean(x == 7.0), np.mean(x == 8.0), np.mean(x <= 1.0)] == [0.375, 0.375, 0.25]
+    assert all(0 < np.mean(one <= 1.0) < 1 for one in drawn)
+    same = np.concatenate([x[:, 0] for x, _ in batches(classifier, "kegnet+", 8, **given)])
+    assert_array_equal(x, same)
+
+
+def test_mixture_for_a_table_has_noise_in_place_of_images(classifier):
+    given = {"generators": [Constant(7.0)], "batch_size": 32}
+    drawn = [batches(classifier, "kegnet+", 4, mixture=mixture, **given) for mixture in TABLE]
+    x = np.concatenate([x for x, _ in drawn[0]])
+    assert np.mean(x[:, 0] == 7.0) == 0.25
+    for (one, _), (other, _) in zip(*drawn, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_procedural_images_have_the_known_range(teacher):
+    given = {"pixels": ((0.25,), (0.5,)), "batch_size": 64}
+    ((x, _),) = batches(teacher, "procedural", 1, **given)
+    assert -0.5 - 1e-6 <= x.min() < x.max() <= 1.5 + 1e-6
+
+
+@pytest.mark.parametrize("mixture", [None, {}, {"kegnet": 0.0}, {"kegnet": -1.0}, {"real": 1.0}])
+def test_mixture_of_no_shares_or_unknown_sources_is_refused(classifier, mixture):
+    with pytest.raises(ValueError, match="`mixture` must give shares, 0 or more, .* of kegnet, "):
+        batches(classifier, "kegnet+", 1, generators=[Echo(0)], mixture=mixture)
+
+
+def test_procedural_table_is_refused(classifier):
+    message = "`source` must stay away from images for a table. Received: 'procedural'."
+    with pytest.raises(ValueError, match=message):
+        batches(classifier, "procedural", 1)
 
 
 def test_generators_of_equal_weights_are_given_different_latents(classifier):
@@ -157,7 +198,7 @@ def test_any_fit_of_keras_eats_the_stream(classifier):
 
 
 def test_unknown_source_is_refused(classifier):
-    message = "`source` must be one of kegnet, uniform, gaussian. Received: 'laplace'."
+    message = "`source` must be one of kegnet, uniform, gaussian, .* Received: 'laplace'."
     with pytest.raises(ValueError, match=message):
         synthesis.stream(classifier, "laplace", batch_size=4, seed=0)
 

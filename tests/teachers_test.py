@@ -1,3 +1,4 @@
+import functools
 import importlib
 import json
 import pathlib
@@ -420,14 +421,20 @@ def test_pretrained_teacher_is_a_file_that_loads_or_is_told():
         teachers.pretrained("mist")
 
 
-def test_training_keeps_the_weights_of_the_best_epoch():
-    model, labels = mlp(), np.array([0, 1, 2, 0])
-    data = (X, labels)
-    history = teachers.train(
-        model, data, data, epochs=3, batch_size=2, learning_rate=0.1, seed=0, verbose=0
-    ).history
-    model.compile(metrics=["accuracy"])
-    assert np.mean(model(X).numpy().argmax(axis=1) == labels) == max(history["val_accuracy"])
+LABELS = np.array([0, 1, 2, 0])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """(model, history) of three epochs on `X` and `LABELS`."""
+    model, data = mlp(), (X, LABELS)
+    settings = {"epochs": 3, "batch_size": 2, "learning_rate": 0.1, "seed": 0, "verbose": 0}
+    return model, teachers.train(model, data, data, **settings).history
+
+
+def test_training_keeps_the_weights_of_the_best_epoch(trained):
+    model, history = trained
+    assert np.mean(model(X).numpy().argmax(axis=1) == LABELS) == max(history["val_accuracy"])
 
 
 def images_of_halves(size=64):
@@ -456,7 +463,9 @@ def seeing():
     return keras.Model(inputs, keras.layers.Dense(3)(x))
 
 
+@functools.cache
 def train_seeing(**kwargs):
+    """Model, and how light left and right halves were; tests share what it trained."""
     model, data = seeing(), images_of_halves()
     settings = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "seed": 0, "verbose": 0}
     teachers.train(model, data, data, **settings, **kwargs)
@@ -482,16 +491,16 @@ def test_shifted_training_images_move_by_the_given_share_at_most():
 
 
 def test_augmentation_is_no_part_of_the_trained_model():
-    model, *_ = train_seeing(flip=True, shift=0.1)
-    assert [type(layer).__name__ for layer in model.layers][1] == "Seen"
     x, _ = images_of_halves(2)
-    np.testing.assert_array_equal(model(x, training=False), model(x, training=False))
+    for model, *_ in (train_seeing(flip=True), train_seeing(shift=0.125)):
+        assert [type(layer).__name__ for layer in model.layers][1] == "Seen"
+        np.testing.assert_array_equal(model(x, training=False), model(x, training=False))
 
 
 def test_weight_decay_shrinks_the_weights():
     norms = [
-        np.linalg.norm(train_seeing(weight_decay=decay)[0].layers[-1].get_weights()[0])
-        for decay in (0.0, 50.0)
+        np.linalg.norm(train_seeing(**decay)[0].layers[-1].get_weights()[0])
+        for decay in ({}, {"weight_decay": 50.0})
     ]
     assert norms[1] < 0.9 * norms[0]
 
@@ -500,19 +509,16 @@ def test_normalization_is_adapted_to_the_training_data():
     inputs = keras.Input((6,))
     x = keras.layers.Normalization(name="normalization")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(3)(x))
-    raw, labels = 5.0 + 3.0 * X, np.array([0, 1, 2, 0])
+    raw = 5.0 + 3.0 * X
     settings = {"epochs": 1, "batch_size": 2, "learning_rate": 0.1, "seed": 0, "verbose": 0}
-    teachers.train(model, (raw, labels), (raw, labels), **settings)
+    teachers.train(model, (raw, LABELS), (raw, LABELS), **settings)
     standardised = np.asarray(model.get_layer("normalization")(raw))
     np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(standardised.std(axis=0), 1, atol=1e-5)
 
 
-def test_trained_model_is_saved_without_its_optimiser(tmp_path):
-    model, data = mlp(), (X, np.array([0, 1, 2, 0]))
-    settings = {"epochs": 1, "batch_size": 2, "learning_rate": 0.1, "seed": 0, "verbose": 0}
-    teachers.train(model, data, data, **settings)
-    model.save(tmp_path / "model.keras")
+def test_trained_model_is_saved_without_its_optimiser(trained, tmp_path):
+    trained[0].save(tmp_path / "model.keras")
     assert not keras.saving.load_model(tmp_path / "model.keras").compiled
 
 

@@ -1,0 +1,97 @@
+"""Images of nothing: shapes and strokes at several scales, as bright and as varied as real ones."""
+
+import numpy as np
+import tensorflow as tf
+
+SCALES = (2, 3, 4, 6, 9, 14)
+
+
+def images(seed, step, batch_size, image_shape, mean=0.5, std=0.25):
+    """Draws one batch of images: the same one for the same seed and step.
+
+    A field is smooth noise: a sum over `SCALES` of random values on so many points each way,
+    weighted at random. The points where it is highest make a blob, those where it is nearest to 0
+    make strokes; about the mean's share of the image is covered. Two more fields texture figure
+    and ground, and the colours of both are random. Each image then gets the known mean and
+    deviation, but for a random part of its own, and is clipped to the pixels' range.
+
+    Args:
+        seed: integer.
+        step: integer or scalar tensor; the batch's place in its stream.
+        batch_size: rows.
+        image_shape: (height, width, channels).
+        mean: of each channel of real images in [0, 1], as preprocessing takes it off; one number
+            does for all.
+        std: their deviation, likewise, above 0.
+
+    Returns:
+        Standardised images, float32, [batch, height, width, channels]: pixels in [0, 1], less
+        `mean`, over `std`.
+    """
+    height, width, channels = image_shape
+    mean, std = (np.broadcast_to(part, (channels,)).astype(np.float32) for part in (mean, std))
+    draw = _Draws(seed, step, batch_size)
+    figure = _figure(draw, height, width, cover=float(np.clip(mean.mean(), 0.1, 0.9)))
+    texture, ground = (_field(draw, height, width) * draw.uniform(0.0, 0.4, 1, 1) for _ in range(2))
+    light = figure * (1.0 + texture) + (1.0 - figure) * ground * draw.coin()
+    # One light, and a colour of figure against ground that differs by channel.
+    tint = 1.0 + 0.5 * draw.normal(1, 1, channels) if channels > 1 else 1.0
+    x = _standardised(light)[..., None] * tint
+    # Of images that are nearly black and white, as digits on paper, the deviation is within each
+    # image; of others, much of it is between them.
+    extreme = np.maximum(mean * (1.0 - mean), 1e-6)  # variance of black and white alone
+    between = np.sqrt(1.0 - np.minimum(std**2 / extreme, 1.0))
+    shade = draw.normal(1, 1, 1) + 0.3 * draw.normal(1, 1, channels)
+    contrast = np.sqrt(1.0 - between**2) * draw.uniform(0.5, 1.5, 1, 1, 1)
+    pixels = tf.clip_by_value(mean + std * (contrast * x + between * shade), 0.0, 1.0)
+    return (pixels - mean) / std
+
+
+class _Draws:
+    """Random tensors, [batch, *shape], each with a seed of its own."""
+
+    def __init__(self, seed, step, batch_size):
+        place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+        self.seeds = iter(tf.unstack(tf.random.split(place, 64)))
+        self.batch_size = batch_size
+
+    def normal(self, *shape):
+        return tf.random.stateless_normal((self.batch_size, *shape), next(self.seeds))
+
+    def uniform(self, low, high, *shape):
+        return tf.random.stateless_uniform((self.batch_size, *shape), next(self.seeds), low, high)
+
+    def coin(self):
+        """0 or 1, [batch, 1, 1]."""
+        return tf.round(self.uniform(0.0, 1.0, 1, 1))
+
+
+def _figure(draw, height, width, cover):
+    """What is covered by a blob or by strokes: [batch, height, width], from 0 to 1."""
+    shape = _field(draw, height, width)
+    shape = _standardised(shape + draw.coin() * shape[:, :, ::-1])  # one in two is mirrored
+    shape = tf.where(draw.coin() > 0.5, shape, -tf.abs(shape))
+    # One in two keeps to a place near the middle.
+    y, x = (tf.linspace(-1.0, 1.0, side) - draw.uniform(-0.3, 0.3, 1) for side in (height, width))
+    distance = tf.square(y)[:, :, None] + tf.square(x)[:, None, :]
+    shape -= draw.coin() * draw.uniform(0.0, 4.0, 1, 1) * distance
+    points = height * width
+    highest = tf.sort(tf.reshape(shape, (-1, points)), direction="DESCENDING")
+    covered = cover * draw.uniform(0.3, 1.7) * (points - 1)
+    level = tf.gather(highest, tf.cast(tf.minimum(covered, points - 1), tf.int32), batch_dims=1)
+    return tf.sigmoid((shape - level[:, None, None]) / draw.uniform(0.02, 0.3, 1, 1))
+
+
+def _field(draw, height, width):
+    """Smooth noise of mean 0 and deviation 1 in each image, [batch, height, width]."""
+    weights = tf.nn.softmax(4.0 * draw.normal(len(SCALES)))
+    total = 0.0
+    for index, points in enumerate(SCALES):
+        noise = tf.image.resize(draw.normal(points, points, 1), (height, width), "bicubic")
+        total += weights[:, index, None, None] * noise[..., 0]
+    return _standardised(total)
+
+
+def _standardised(x):
+    mean, variance = tf.nn.moments(x, (1, 2), keepdims=True)
+    return (x - mean) * tf.math.rsqrt(variance + 1e-6)
