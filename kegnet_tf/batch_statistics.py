@@ -1,6 +1,8 @@
 """What a teacher's BatchNorm layers still know of the data that it learned from."""
 
 import keras
+import numpy as np
+from keras import ops
 
 
 def present(model):
@@ -43,3 +45,44 @@ def normalised(teacher):
     graph = keras.Model(teacher.inputs[0], teacher.outputs[0])
     copy = keras.models.clone_model(graph, clone_function=lambda each: each, call_function=call)
     return keras.Model(copy.inputs[0], [copy.outputs[0], *tensors]), layers
+
+
+def input_moments(model):
+    """Mean and deviation of a model's images, where a BatchNorm behind the first convolution tells.
+
+    A convolution is linear, so the moving mean of each of its outputs is the channels' means times
+    the sums of its kernel, plus its bias: more equations than unknowns, solved by least squares.
+    The moving variances likewise give one deviation, if the correlation of two pixels is taken to
+    be r to the power of their distance, channels in step; of a grid of r the best fit counts.
+
+    Args:
+        model: a Functional model of images; a `Rescaling` or the like may come first.
+
+    Returns:
+        (mean, std): of what enters the convolution, [channels] and a float; None where the model
+        does not begin so, or variances fit the rule badly.
+    """
+    skipped = keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.ZeroPadding2D
+    layers = [each for each in getattr(model, "operations", ()) if not isinstance(each, skipped)]
+    if len(layers) < 2 or type(layers[0]) is not keras.layers.Conv2D or layers[0].groups != 1:
+        return None
+    conv, norm = layers[:2]
+    if not isinstance(norm, keras.layers.BatchNormalization) or norm.input is not conv.output:
+        return None
+    kernel = ops.convert_to_numpy(conv.kernel)
+    bias = ops.convert_to_numpy(conv.bias) if conv.use_bias else 0.0
+    means, variances = map(ops.convert_to_numpy, (norm.moving_mean, norm.moving_variance))
+    mean, *_ = np.linalg.lstsq(kernel.sum((0, 1)).T, means - bias, rcond=None)
+    height, width, _, filters = kernel.shape
+    taps = kernel.sum(2).reshape(-1, filters)
+    y, x = np.divmod(np.arange(height * width), width)
+    distances = np.hypot(y[:, None] - y, x[:, None] - x)
+    fits = []
+    for r in np.linspace(0.0, 0.99, 34):
+        expected = np.einsum("if,ij,jf->f", taps, r**distances, taps)  # at a deviation of 1
+        variance = expected @ variances / max(expected @ expected, 1e-12)
+        fits.append((np.mean((variance * expected - variances) ** 2), variance))
+    error, variance = min(fits)
+    if not variance > 0 or error > 0.1 * np.var(variances):
+        return None
+    return mean, float(np.sqrt(variance))

@@ -1,7 +1,8 @@
 """One cell of a table: a student's name, an arm and a seed, trained and measured.
 
 Real data are seen here, to measure each student after each epoch, and feed nothing back: what a
-cell trains and keeps is the same without them.
+cell trains and keeps is the same without them. The one exception says so in its name: the arm
+"real" learns the teacher's answers to the real training images, as a ceiling for all the others.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ import shutil
 
 import ml_collections
 import numpy as np
+import tensorflow as tf
 
 from kegnet_tf import (
     checks,
@@ -29,6 +31,7 @@ from kegnet_tf.curves import Curves, figures
 from kegnet_tf.latents import derive_seed
 from kegnet_tf.workdir import claim, read_json, whole, write_json
 
+REAL = "real"
 # What a generator depends on.
 _EXTRACTION = ("seed", "generator", "dense_generator", "decoder", "extraction")
 
@@ -76,7 +79,9 @@ def check(job, students=()):
     """
     config, source = job.config, teachers.load(job.teacher)
     dataset = pipeline.real_dataset(config, job.source_dir)
-    checks.check_preset(config, source, dataset.input_shape, len(dataset.label_names))
+    artificial = config.copy_and_resolve_references()
+    artificial.arms = tuple(arm for arm in config.arms if arm != REAL)
+    checks.check_preset(artificial, source, dataset.input_shape, len(dataset.label_names))
     seed = derive_seed(config.seed, "start")
     initial = {}
     for name in checks.chosen(students, config.students):
@@ -159,7 +164,8 @@ def cell(job, key):
     curves = Curves(test, valid)
     start = str(job.folder / "initial" / f"{name}.keras")
     given = model, start, key, held_out, artificial
-    made, row = stages.train_student(config, job.folder, *given, callbacks=[curves])
+    data = {"data": _real_stream(job, model, seed)} if arm == REAL else {}
+    made, row = stages.train_student(config, job.folder, *given, callbacks=[curves], **data)
     if not curves.test:  # an arm that does not learn
         curves.measure(made)
     row |= {
@@ -214,6 +220,21 @@ def _real_splits(job):
         valid = dataset.load("valid", job.download)
     mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(source))
     return tuple(data and ((data[0] - mean) / std, data[1]) for data in (test, valid))
+
+
+def _real_stream(job, model, seed):
+    """Endless stream of real training data with the teacher's answers, as `synthesis.stream`."""
+    dataset = pipeline.real_dataset(job.config, job.source_dir)
+    x, _ = dataset.load("train", job.download)
+    mean, std = (
+        np.asarray(part, np.float32)
+        for part in preprocessing.input_scale(teachers.load(job.teacher))
+    )
+    x = (x - mean) / std
+    p = tf.nn.softmax(model.predict(x, 500, verbose=0)).numpy()
+    examples = tf.data.Dataset.from_tensor_slices((x, p))
+    shuffled = examples.shuffle(len(x), derive_seed(job.config.seed, "real", seed))
+    return shuffled.repeat().batch(job.config.batch_size).prefetch(2)
 
 
 def _digest(data):

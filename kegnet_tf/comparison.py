@@ -7,7 +7,7 @@ from kegnet_tf.workdir import whole
 
 # Which epoch of a student each figure is of.
 FIGURES = ("last", "agreement", "oracle")
-ARMS = ("tucker", "uniform", "gaussian", "procedural", "kegnet", "kegnet+")
+ARMS = ("tucker", "uniform", "gaussian", "procedural", "kegnet", "kegnet+", "real")
 HEADINGS = {
     "last": "last",
     "agreement": "by_agreement",

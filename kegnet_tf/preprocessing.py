@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kegnet_tf import batch_statistics
+
 
 def input_scale(model):
     """What turns standardised data into what a model eats: times `std`, plus `mean`.
@@ -43,8 +45,8 @@ def input_scale(model):
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def pixels(model):
-    """Mean and deviation of the images in [0, 1] that a model learned from, as far as it tells.
+def image_scale(model):
+    """What standardises an image in [0, 1] for a model: less `mean`, over `std`.
 
     A `Normalization` tells them, in units of 255 where its mean is above 1. For any other first
     layer they are 0.5 and 0.25, as in `input_scale`.
@@ -60,6 +62,30 @@ def pixels(model):
     mean, std = map(np.asarray, input_scale(model))
     unit = 255.0 if np.max(mean) > 1.0 else 1.0
     return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+
+
+def pixels(model):
+    """Mean and deviation of the images in [0, 1] that a model learned from, as far as it tells.
+
+    Where no `Normalization` does, a BatchNorm behind the first convolution may, see
+    `batch_statistics.input_moments`; else they are those of `image_scale`.
+
+    Args:
+        model: a Functional or built Sequential model of images.
+
+    Returns:
+        (mean, std): as from `image_scale`, each within [0.02, 0.98].
+    """
+    first = _first(model)
+    moments = batch_statistics.input_moments(model)
+    if isinstance(first, keras.layers.Normalization) or moments is None:
+        return image_scale(model)
+    mean, std = moments
+    if isinstance(first, keras.layers.Rescaling):
+        mean, std = (mean - first.offset) / first.scale, std / np.abs(first.scale)
+    middle, spread = map(np.asarray, input_scale(model))
+    mean, std = 0.5 + 0.25 * (mean - middle) / spread, 0.25 * std / spread
+    return tuple(tuple(np.clip(np.ravel(part), 0.02, 0.98).tolist()) for part in (mean, std))
 
 
 def standardised(model):

@@ -20,13 +20,11 @@ def images(seed, step, batch_size, image_shape, mean=0.5, std=0.25):
         step: integer or scalar tensor; the batch's place in its stream.
         batch_size: rows.
         image_shape: (height, width, channels).
-        mean: of each channel of real images in [0, 1], as preprocessing takes it off; one number
-            does for all.
+        mean: of each channel of real images in [0, 1]; one number does for all.
         std: their deviation, likewise, above 0.
 
     Returns:
-        Standardised images, float32, [batch, height, width, channels]: pixels in [0, 1], less
-        `mean`, over `std`.
+        Images in [0, 1], float32, [batch, height, width, channels].
     """
     height, width, channels = image_shape
     mean, std = (np.broadcast_to(part, (channels,)).astype(np.float32) for part in (mean, std))
@@ -43,8 +41,7 @@ def images(seed, step, batch_size, image_shape, mean=0.5, std=0.25):
     between = np.sqrt(1.0 - np.minimum(std**2 / extreme, 1.0))
     shade = draw.normal(1, 1, 1) + 0.3 * draw.normal(1, 1, channels)
     contrast = np.sqrt(1.0 - between**2) * draw.uniform(0.5, 1.5, 1, 1, 1)
-    pixels = tf.clip_by_value(mean + std * (contrast * x + between * shade), 0.0, 1.0)
-    return (pixels - mean) / std
+    return tf.clip_by_value(mean + std * (contrast * x + between * shade), 0.0, 1.0)
 
 
 class _Draws:

@@ -163,13 +163,15 @@ def artificial(config, source, generators):
 
     Args:
         config: a preset.
-        source: the teacher, or a student that keeps its preprocessing.
+        source: the teacher, or a student of it, with its own preprocessing.
         generators: those that take part.
     """
-    scale = preprocessing.pixels(source)
-    if config.data.get("mean"):
-        scale = tuple(config.data.mean), tuple(config.data.std)
-    return {"generators": generators, "pixels": scale, **config.synthesis}
+    drawn = {"generators": generators, **config.synthesis}
+    if len(source.input_shape) == 4:
+        given = config.data.get("mean") and (tuple(config.data.mean), tuple(config.data.std))
+        drawn["pixels"] = given or preprocessing.pixels(source)
+        drawn["scale"] = given or preprocessing.image_scale(source)
+    return drawn
 
 
 def save_synthetic(config, workdir, model, artificial):
@@ -191,7 +193,9 @@ def save_synthetic(config, workdir, model, artificial):
             np.savez_compressed(partial, x=x, p=p)
 
 
-def train_student(config, workdir, model, start, key, held_out, artificial, callbacks=()):
+def train_student(
+    config, workdir, model, start, key, held_out, artificial, callbacks=(), data=None
+):
     """Distillation of one cell of the table: `students/NAME-ARM-SEED.keras`.
 
     Args:
@@ -203,6 +207,7 @@ def train_student(config, workdir, model, start, key, held_out, artificial, call
         held_out: (x, p) for `distillation.distil`.
         artificial: arguments of `synthesis.stream`.
         callbacks: Keras callbacks, beside TensorBoard's.
+        data: a stream of (x, p) in place of the arm's own.
 
     Returns:
         (student, row): the model, standardised, and what `report.json` holds of it so far.
@@ -216,7 +221,7 @@ def train_student(config, workdir, model, start, key, held_out, artificial, call
             print(f"{name}, {arm}, seed {seed}", flush=True)
             started = time.perf_counter()
             sources = len(artificial["generators"]) if arm in ("kegnet", "kegnet+") else 1
-            stream = synthesis.stream(
+            data = data or synthesis.stream(
                 model,
                 arm,
                 batch_size=config.batch_size,
@@ -226,7 +231,7 @@ def train_student(config, workdir, model, start, key, held_out, artificial, call
             )
             distillation.distil(
                 student,
-                stream,
+                data,
                 held_out,
                 callbacks=[
                     monitoring.tensorboard(workdir / "tensorboard" / path.stem),

@@ -20,6 +20,7 @@ def stream(
     batch_statistics=False,
     mixture=None,
     pixels=(0.5, 0.25),
+    scale=(0.5, 0.25),
 ):
     """Endless stream of artificial data with the teacher's answers.
 
@@ -42,6 +43,8 @@ def stream(
         mixture: for "kegnet+" only: share of each source, in any unit. For a table the share of
             "procedural" goes to "gaussian".
         pixels: for "procedural" only: mean and deviation of real images in [0, 1].
+        scale: for "procedural" only: what an image in [0, 1] is standardised by, a mean and a
+            deviation; each a number or one for each channel, as those of `pixels`.
 
     Returns:
         A `tf.data.Dataset` of (x, p), float32: data, [batch, ...], and the teacher's
@@ -55,7 +58,8 @@ def stream(
         raise ValueError("`generators` must hold at least one for source 'kegnet'. Received: none.")
     if size:
         artificial = {"generators": generators, "labels": labels, "class_prior": class_prior}
-        artificial |= {"batch_statistics": batch_statistics, "mixture": mixture, "pixels": pixels}
+        artificial |= {"batch_statistics": batch_statistics, "mixture": mixture}
+        artificial |= {"pixels": pixels, "scale": scale}
         x, p = synthesise(teacher, source, size, seed=seed, **artificial)
         fixed = tf.data.Dataset.from_tensor_slices((x, p)).shuffle(size, seed)
         return fixed.repeat().batch(batch_size).prefetch(2)
@@ -72,13 +76,17 @@ def stream(
         # The generators take turns, so that any run of rows holds them in equal shares.
         return tf.reshape(tf.stack(drawn, axis=1), (-1, *shape))[:rows]
 
+    def pictured(step, rows):
+        middle, spread = (np.asarray(part, np.float32) for part in scale)
+        return (procedural.images(seed, step, rows, shape, *pixels) - middle) / spread
+
     draw = {
         "kegnet": generated,
         "uniform": lambda step, rows: tf.random.stateless_uniform(
             (rows, *shape), [seed, step], -1.0, 1.0
         ),
         "gaussian": lambda step, rows: tf.random.stateless_normal((rows, *shape), [seed, step]),
-        "procedural": lambda step, rows: procedural.images(seed, step, rows, shape, *pixels),
+        "procedural": pictured,
     }
     # Each draw is a batch of every generator; a mixture's rows are then shuffled.
     total = batch_size * (len(generators) if "kegnet" in shares else 1)

@@ -3,7 +3,9 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import tiny_generator, tiny_teacher
+from numpy.testing import assert_allclose, assert_array_equal
 
 from kegnet_tf import cells, pipeline
 from kegnet_tf.configs import base
@@ -64,6 +66,21 @@ def test_cell_is_one_student_and_one_json_with_three_figures(job, stub):
     assert (row["dataset"], row["compression_ratio"]) == ("mnist", 1.0)
     (finished,) = cells.finished(job.folder)
     assert finished == {key: value for key, value in row.items() if key != "curves"}
+
+
+def test_real_arm_learns_the_teachers_answers_to_the_training_images(job, stub, monkeypatch):
+    x, _ = data(12)
+
+    class Dataset:
+        def load(self, split, download):
+            assert split == "train"
+            return data(12)
+
+    monkeypatch.setattr(cells.pipeline, "real_dataset", lambda *_: Dataset())
+    teacher = tiny_teacher()
+    shown, p = next(cells._real_stream(job, teacher, 0).unbatch().batch(12).as_numpy_iterator())
+    assert_array_equal(*(np.sort(each.ravel()) for each in (shown, x)))
+    assert_allclose(p, tf.nn.softmax(teacher(shown)), atol=1e-6)
 
 
 def test_complete_cell_is_skipped_and_one_without_measures_is_made_again(job, stub):

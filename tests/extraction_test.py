@@ -261,6 +261,7 @@ def test_backup_is_never_unsound(teacher, tmp_path):
     assert all(np.isfinite(values).all() for values in weights)
 
 
+@pytest.mark.slow  # `ensemble_test` has the same law for less
 def test_step_compiled_by_xla_trains_as_one_that_is_not(teacher):
     plain, history = extract(teacher, epochs=1, beta=1.0, learning_rate=1e-4)
     compiled, other = extract(teacher, epochs=1, beta=1.0, learning_rate=1e-4, jit_compile=True)

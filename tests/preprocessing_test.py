@@ -104,4 +104,22 @@ def test_unstandardised_student_eats_what_the_teacher_eats(tmp_path, sequential)
     ],
 )
 def test_pixels_are_those_of_images_in_0_to_1(front, expected):
-    assert_allclose(preprocessing.pixels(image_model(*front)), expected, rtol=1e-6)
+    model = image_model(*front)
+    assert_allclose(preprocessing.image_scale(model), expected, rtol=1e-6)
+    assert preprocessing.pixels(model) == preprocessing.image_scale(model)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1 / 255, 0.0), (1 / 127.5, -1.0)])
+def test_norm_behind_the_first_convolution_tells_what_pixels_are_like(scale, offset):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    # Smooth images of known moments: noise on 6 x 6 points, upsampled, in two channels in step.
+    grey = np.kron(rng.normal(size=(64, 6, 6, 1)), np.ones((1, 6, 6, 1)))
+    x = 255 * np.clip(np.array([0.3, 0.6]) + 0.15 * grey, 0, 1).astype(np.float32)
+    inputs = keras.Input((36, 36, 2))
+    y = layers.Conv2D(24, 3)(layers.Rescaling(scale, offset)(inputs))
+    model = keras.Model(inputs, layers.BatchNormalization(momentum=0.0)(y))
+    model(x, training=True)
+    mean, std = preprocessing.pixels(model)
+    assert_allclose(mean, x.mean((0, 1, 2)) / 255, atol=0.01)
+    assert_allclose(std, x.std((0, 1, 2)).mean() / 255, atol=0.02)

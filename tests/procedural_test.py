@@ -12,7 +12,7 @@ PAPER = {"image_shape": (16, 16, 1), "mean": (0.13,), "std": (0.31,)}
 def pixels(image_shape, mean, std, size=256, seed=0):
     x = procedural.images(seed, 0, size, image_shape, mean, std).numpy()
     assert x.shape == (size, *image_shape)
-    return x * np.asarray(std) + np.asarray(mean)
+    return x
 
 
 @pytest.mark.parametrize("law", [COLOUR, PAPER])

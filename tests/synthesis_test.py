@@ -111,9 +111,10 @@ def test_mixture_for_a_table_has_noise_in_place_of_images(classifier):
 
 
 def test_procedural_images_have_the_known_range(teacher):
-    given = {"pixels": ((0.25,), (0.5,)), "batch_size": 64}
+    given = {"pixels": ((0.75,), (0.25,)), "scale": ((0.25,), (0.5,)), "batch_size": 64}
     ((x, _),) = batches(teacher, "procedural", 1, **given)
     assert -0.5 - 1e-6 <= x.min() < x.max() <= 1.5 + 1e-6
+    assert_allclose(x.mean(), (0.75 - 0.25) / 0.5, atol=0.2)
 
 
 @pytest.mark.parametrize("mixture", [None, {}, {"kegnet": 0.0}, {"kegnet": -1.0}, {"real": 1.0}])
