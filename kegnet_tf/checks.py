@@ -32,11 +32,14 @@ def check_preset(config, source, input_shape, num_classes):
                 raise ValueError(
                     f"`students.{name}` must hold some of {', '.join(policy)}. Received: {key!r}."
                 )
+    images = len(source.input_shape) == 4
     for arm in config.arms:
         if arm not in ("tucker", *synthesis.SOURCES):
             raise ValueError(
                 f"`arms` must be among tucker, {', '.join(synthesis.SOURCES)}. Received: {arm!r}."
             )
+    for drawn in {*config.arms, config.source} - {"tucker"}:
+        synthesis.shares_of(drawn, config.synthesis.mixture, images)  # raises if these are wrong
 
 
 def check_student(student, source):

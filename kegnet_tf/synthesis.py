@@ -53,7 +53,7 @@ def stream(
     Raises:
         ValueError: if `source` is unknown or lacks its generators.
     """
-    shares = _shares(source, mixture, len(teacher.input_shape) == 4)
+    shares = shares_of(source, mixture, len(teacher.input_shape) == 4)
     if "kegnet" in shares and not generators:
         raise ValueError("`generators` must hold at least one for source 'kegnet'. Received: none.")
     if size:
@@ -126,8 +126,20 @@ def synthesise(teacher, source, size, *, seed, **artificial):
     return np.concatenate(x)[:size], np.concatenate(p)[:size]
 
 
-def _shares(source, mixture, images):
-    """Share of each source that is drawn from; those of a mixture sum to 1."""
+def shares_of(source, mixture, images):
+    """Share of each source that is drawn from.
+
+    Args:
+        source: as in `stream`.
+        mixture: likewise.
+        images: whether the teacher eats images.
+
+    Returns:
+        Fractions by source, in all 1.
+
+    Raises:
+        ValueError: if `source` or one in `mixture` is unknown, or no share is above 0.
+    """
     if source not in SOURCES:
         raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {source!r}.")
     shares = {source: 1.0}

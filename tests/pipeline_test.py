@@ -157,6 +157,8 @@ def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, no_dat
         ({}, {"students": ["student9"]}, "`students` must be among student1, student2, student3"),
         ({"arms": ("tucker", "noise")}, {}, "`arms` must be among .* Received: 'noise'"),
         ({"students.student1.ranks.conv3": (7, 121)}, {}, r"`ranks` must lie in \[1, 120\]"),
+        ({"synthesis.mixture.kegnet": -1.0}, {}, "`mixture` must give shares, 0 or more"),
+        ({"source": "noise"}, {}, "`source` must be one of .* Received: 'noise'"),
         ({"teacher": "mist"}, {}, "`teacher` must be given: none ships"),
         ({}, {"teacher": "nowhere.keras"}, "`teacher` must"),
     ],
