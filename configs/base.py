@@ -35,7 +35,7 @@ def get_config(mode=""):
     if paper:
         extraction_epochs, distillation_epochs = (6, 3) if quick else (40, 30)  # release: 200, 400
     else:
-        extraction_epochs, distillation_epochs = (1, 2) if quick else (4, 8)
+        extraction_epochs, distillation_epochs = (3, 2) if quick else (4, 8)
     config = ConfigDict()
     config.seed = 0
     config.teacher = ""  # name of the teacher that ships; a preset names it

@@ -80,7 +80,8 @@ class KegNet(keras.Model):
             distance: "l1" or "l2", of the diversity loss.
             jitter: pixels, 0 or more, by which a training batch of images is at most moved, around
                 the edges and at random, before the teacher sees it (DeepInversion). What it still
-                recognises then is no single pixel's doing. Tables are left alone.
+                recognises then is no single pixel's doing. Never more than an eighth of a side;
+                tables are left alone.
             **kwargs: of `keras.Model.compile`.
 
         Raises:
@@ -94,7 +95,8 @@ class KegNet(keras.Model):
             raise ValueError(f"`distance` must be 'l1' or 'l2'. Received: {distance!r}.")
         super().compile(optimizer=optimizer, **kwargs)
         self.alpha, self.beta, self.gamma, self.distance = alpha, beta, gamma, distance
-        self.jitter = jitter if len(self.teacher.input_shape) == 4 else 0
+        images = len(self.teacher.input_shape) == 4
+        self.jitter = min(jitter, min(self.teacher.input_shape[1:3]) // 8) if images else 0
         self.optimizer.build(self.learned_variables)
 
     @property
