@@ -56,9 +56,8 @@ def get_config(mode=""):
             "student": {"target_ratio": 3.0}  # ours: about what the paper's ranks give on MNIST
         }
     )
-    # The last is the recipe's own; its data are also what is held out, saved, and calibrated on.
     config.arms = ("tucker", "uniform", "gaussian", "kegnet") if paper else ("tucker", "kegnet+")
-    config.source = config.arms[-1]
+    config.source = config.arms[-1]  # of what is held out for selection and agreement, and saved
     config.num_generators = 2 if quick else 5  # paper: 5
     config.keep_unrecognised = False  # whether synthesis uses generators the teacher does not read
     config.image_interval = 500  # steps between a generator's pictures in TensorBoard; ours

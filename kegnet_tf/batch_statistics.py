@@ -19,21 +19,21 @@ def normalised(teacher):
 
     Args:
         teacher: a Functional or built Sequential model from x to logits. BatchNorm layers are found
-            in its graph and in those of the models nested in it, of one output each; one that is
-            called twice counts twice.
+            in its graph and in those of the models nested in it that have one input and one output;
+            one that is called twice counts twice.
 
     Returns:
         (watched, layers): a Functional model of the same layers from x to a list, the logits and
-        the input of each BatchNorm, [batch, ..., channels] where its axis is the last; and those
-        `keras.layers.BatchNormalization`, in that order. No BatchNorm gives ([logits], []).
+        the input of each BatchNorm, [batch, ..., channels] where its axis is the last, or to the
+        logits alone where there is none; and those `keras.layers.BatchNormalization`, in order.
     """
     layers, tensors = [], []
 
     def call(layer, *args, **kwargs):
-        if isinstance(layer, keras.Function | keras.Sequential):
+        if _is_chain(layer):
             # A model of its own, since a clone starts at new inputs.
             inner, found = normalised(layer)
-            outputs, *shown = inner(*args)
+            outputs, *shown = keras.tree.flatten(inner(*args))
             layers.extend(found)
             tensors.extend(shown)
             return outputs
@@ -44,7 +44,16 @@ def normalised(teacher):
 
     graph = keras.Model(teacher.inputs[0], teacher.outputs[0])
     copy = keras.models.clone_model(graph, clone_function=lambda each: each, call_function=call)
-    return keras.Model(copy.inputs[0], [copy.outputs[0], *tensors]), layers
+    (logits,) = copy.outputs
+    return keras.Model(copy.inputs[0], [logits, *tensors] if tensors else logits), layers
+
+
+def _is_chain(layer):
+    """Whether a layer is a model with a graph from one bare tensor to one."""
+    if isinstance(layer, keras.Sequential):
+        return layer.built
+    ends = (layer.input, layer.output) if isinstance(layer, keras.Function) else ([],)
+    return not any(map(keras.tree.is_nested, ends))
 
 
 def input_moments(model):

@@ -60,7 +60,6 @@ class KegNet(keras.Model):
     def __init__(self, teacher, generator, decoder, **kwargs):
         super().__init__(**kwargs)
         self.teacher = teacher
-        self.watched, self.norms = batch_statistics.normalised(teacher)
         self.generator = generator
         self.decoder = decoder
         self.means = {name: keras.metrics.Mean(name) for name in ("loss", *TERMS, "confidence")}
@@ -96,12 +95,11 @@ class KegNet(keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self.alpha, self.beta, self.gamma, self.distance = alpha, beta, gamma, distance
         images = len(self.teacher.input_shape) == 4
+        # What comes to each BatchNorm; nobody asks at gamma 0, where any teacher will do.
+        watched = batch_statistics.normalised(self.teacher) if gamma else (None, [])
+        self.watched, self.norms = watched
         self.jitter = min(jitter, min(self.teacher.input_shape[1:3]) // 8) if images else 0
         self.optimizer.build(self.learned_variables)
-
-    @property
-    def matches_statistics(self):
-        return bool(self.gamma and self.norms)
 
     @property
     def learned_variables(self):
@@ -109,12 +107,8 @@ class KegNet(keras.Model):
 
     @property
     def metrics(self):
-        absent = set()
-        if not self.beta:
-            absent.add("diversity_loss")
-        if not self.matches_statistics:
-            absent.add("statistics_loss")
-        means = [mean for name, mean in self.means.items() if name not in absent]
+        computed = {"diversity_loss": self.beta, "statistics_loss": self.norms}
+        means = [mean for name, mean in self.means.items() if computed.get(name, True)]
         return [*means, self.accuracy, self.class_balance]
 
     def call(self, inputs, training=None):
@@ -139,7 +133,7 @@ class KegNet(keras.Model):
                 (2,), place, -self.jitter, self.jitter + 1, tf.int32
             )
             seen = tf.roll(x, shift, (1, 2))
-        if self.matches_statistics:
+        if self.norms:
             logits, *inputs = self.watched(seen, training=False)
         else:
             logits = self.teacher(seen, training=False)
@@ -149,7 +143,7 @@ class KegNet(keras.Model):
         if self.beta:
             terms["diversity_loss"] = losses.diversity_loss(z, x, self.distance)
             terms["loss"] += self.beta * terms["diversity_loss"]
-        if self.matches_statistics:
+        if self.norms:
             means = [norm.moving_mean for norm in self.norms]
             variances = [norm.moving_variance + norm.epsilon for norm in self.norms]
             terms["statistics_loss"] = losses.statistics_loss(inputs, means, variances)

@@ -38,8 +38,8 @@ def train_generators(config, workdir, model):
     Raises:
         ValueError: if the teacher recognises what none of them draws.
     """
-    if config.extraction.get("gamma") and not batch_statistics.present(model):
-        print("The teacher has no BatchNorm: `gamma` has nothing to match.")
+    if config.extraction.get("gamma") and not batch_statistics.normalised(model)[1]:
+        print("The teacher shows no BatchNorm: `gamma` has nothing to match.")
     folder = workdir / "generators"
     paths = [folder / f"{index}.keras" for index in range(config.num_generators)]
     # Small dense networks are bound by overhead, which those trained together share.

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from kegnet_tf import latents, procedural
 
-SOURCES = ("kegnet", "uniform", "gaussian", "procedural", "kegnet+")
+SOURCES = ("uniform", "gaussian", "procedural", "kegnet", "kegnet+")
 
 
 def stream(

@@ -50,11 +50,24 @@ def test_teacher_that_is_nested_behind_other_layers_is_looked_into(teacher, x):
     assert_allclose(shown, teacher.get_layer("conv")(2 * x + 1), atol=1e-5)
 
 
+def test_nested_model_of_two_inputs_is_called_as_it_is(x):
+    one, other = keras.Input((8, 8, 1)), keras.Input((8, 8, 1))
+    both = keras.layers.BatchNormalization()(keras.layers.Add()([one, other]))
+    inner = keras.Model([one, other], both)
+    inputs = keras.Input((8, 8, 1))
+    y = keras.layers.Flatten()(inner([inputs, keras.ops.negative(inputs)]))
+    teacher = keras.Model(inputs, keras.layers.Dense(3)(y))
+    watched, layers = batch_statistics.normalised(teacher)
+    assert layers == []
+    assert_allclose(watched(x), teacher(x), atol=1e-6)
+
+
 def test_teacher_without_a_norm_shows_logits_alone():
     teacher = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     watched, layers = batch_statistics.normalised(teacher)
     assert layers == []
-    assert len(watched(np.ones((1, 3), np.float32))) == 1
+    rows = np.ones((4, 3), np.float32)
+    assert_array_equal(watched(rows), teacher(rows))
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

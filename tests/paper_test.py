@@ -3,16 +3,8 @@ import json
 import pytest
 
 from kegnet_tf import paper
-from kegnet_tf.configs import base, fashion, letter, mnist, pendigits, shuttle, svhn
-
-PRESETS = {
-    "shuttle": shuttle,
-    "pendigits": pendigits,
-    "letter": letter,
-    "mnist": mnist,
-    "fashion": fashion,
-    "svhn": svhn,
-}
+from kegnet_tf.configs import base
+from kegnet_tf.reproduce import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -93,7 +93,7 @@ def test_run_of_before_there_was_a_choice_takes_the_defaults(run, no_files):
     ("arguments", "message"),
     [
         ({"student": "student9"}, "`student` must be among student, .*'student9'"),
-        ({"calibration": "noise"}, "`calibration` must be one of kegnet, .*'noise'"),
+        ({"calibration": "noise"}, "`calibration` must be one of uniform, .*'noise'"),
         ({"calibration": "absent.npz"}, "`calibration` must be a .npz file. Received: absent.npz"),
         ({"eval_data": "absent.npz"}, "`eval_data` must be a .npz file. Received: absent.npz"),
     ],
