@@ -132,6 +132,12 @@ def get_config(mode=""):
             "jit_compile": False,
         }
     )
+    config.distribution = ConfigDict(
+        {  # kegnet_tf.distribution.copies, for generators and students
+            "strategy": "",
+            "mixed_precision": "",
+        }
+    )
     config.export = ConfigDict(
         {  # kegnet_tf.deployment.deploy
             "formats": (

@@ -5,13 +5,13 @@ import numpy as np
 from keras import ops
 
 
-def present(model):
-    """Whether there is a BatchNorm among a model's layers, or those of the models nested in it."""
-    return any(
-        isinstance(layer, keras.layers.BatchNormalization)
-        or (hasattr(layer, "layers") and present(layer))
-        for layer in model.layers
-    )
+def found(model):
+    """The BatchNorm layers among a model's layers and those of the models nested in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            yield layer
+        elif hasattr(layer, "layers"):
+            yield from found(layer)
 
 
 def normalised(teacher):
@@ -32,9 +32,9 @@ def normalised(teacher):
     def call(layer, *args, **kwargs):
         if _is_chain(layer):
             # A model of its own, since a clone starts at new inputs.
-            inner, found = normalised(layer)
+            inner, norms = normalised(layer)
             outputs, *shown = keras.tree.flatten(inner(*args))
-            layers.extend(found)
+            layers.extend(norms)
             tensors.extend(shown)
             return outputs
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -33,7 +33,7 @@ from kegnet_tf.workdir import claim, read_json, whole, write_json
 
 REAL = "real"
 # What a generator depends on.
-_EXTRACTION = ("seed", "generator", "dense_generator", "decoder", "extraction")
+_EXTRACTION = ("seed", "generator", "dense_generator", "decoder", "extraction", "distribution")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +167,7 @@ def cell(job, key):
     data = {"data": _real_stream(job, model, seed)} if arm == REAL else {}
     made, row = stages.train_student(config, job.folder, *given, callbacks=[curves], **data)
     if not curves.test:  # an arm that does not learn
-        curves.measure(made)
+        curves.measure(made.predict_on_batch)
     row |= {
         "dataset": job.dataset,
         "parameters": evaluation.trainable_parameters(made),

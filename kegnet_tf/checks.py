@@ -2,7 +2,7 @@
 
 import inspect
 
-from kegnet_tf import compression, latents, preprocessing, synthesis
+from kegnet_tf import compression, distribution, latents, preprocessing, synthesis
 
 
 def check_preset(config, source, input_shape, num_classes):
@@ -23,6 +23,7 @@ def check_preset(config, source, input_shape, num_classes):
             f"`teacher` must map {input_shape} to {num_classes} classes for this preset. "
             f"Received: {found[0]} to {found[1]}."
         )
+    distribution.check(**config.distribution)
     law = config.synthesis.labels, config.synthesis.class_prior
     latents.sample(0, 0, 1, found[1], 1, *law)  # raises if these are wrong
     policy = [*inspect.signature(compression.compress).parameters][1:]

@@ -16,6 +16,12 @@ _QUICK = flags.DEFINE_bool("quick", False, "The preset's short form, to see ever
 _RECIPE = flags.DEFINE_enum(
     "recipe", "plus", ["plus", "paper"], "The preset's settings: kegnet+'s, or the paper's."
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", "", ["", "mirrored"], "Share each training step among all GPUs of the machine."
+)
+_PRECISION = flags.DEFINE_enum(
+    "mixed_precision", "", ["", "bfloat16", "float16"], "What training computes in; for GPUs."
+)
 _MEAN = flags.DEFINE_list(
     "input_mean", [], "What is taken off raw values in [0, 1], a number or one for each channel."
 )
@@ -50,6 +56,7 @@ def run(main):
                 if "mean" not in config.data:
                     raise ValueError("`input_mean` must stay away from tables. Received: one.")
                 config.data.mean, config.data.std = _numbers("input_mean"), _numbers("input_std")
+            config.update_from_flattened_dict(distribution())
             main(config)
         except (OSError, ValueError) as error:
             logging.debug("Ended by:", exc_info=True)
@@ -58,6 +65,12 @@ def run(main):
             _fail("interrupted.")
 
     app.run(call, flags_parser=_parse)
+
+
+def distribution():
+    """What `--strategy` and `--mixed_precision` override, by dotted key."""
+    given = (flag for flag in (_STRATEGY, _PRECISION) if flag.value)
+    return {f"distribution.{flag.name}": flag.value for flag in given}
 
 
 def overrides(section):
@@ -76,7 +89,8 @@ def overrides(section):
     others = [f"config.{key}" for key in given if not key.startswith(f"{section}.")]
     others += [
         name
-        for name in ("dataset", "quick", "recipe", "input_mean", "input_std")
+        for name in ("dataset", "quick", "recipe", "strategy", "mixed_precision")
+        + ("input_mean", "input_std")
         if flags.FLAGS[name].present
     ]
     if others:

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kegnet_tf import evaluation
 
@@ -24,15 +25,18 @@ class Curves(keras.callbacks.Callback):
         self.splits = {"test": test} | ({"valid": valid} if valid else {})
         self.test, self.valid, self.agreement = [], [], []
 
-    def measure(self, student):
+    def measure(self, predict):
         for name, data in self.splits.items():
-            getattr(self, name).append(evaluation.accuracy(student.predict_on_batch, *data))
+            getattr(self, name).append(evaluation.accuracy(predict, *data))
 
     def on_train_begin(self, logs=None):
-        self.measure(self.model.student)
+        student = self.model.student
+        # `predict_on_batch` answers once for each replica of a distributed student.
+        self.predict = tf.function(lambda x: student(x, training=False), reduce_retracing=True)
+        self.measure(self.predict)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.measure(self.model.student)
+        self.measure(self.predict)
         self.agreement.append(float(logs["val_agreement"]))
 
 

@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from kegnet_tf import batch_statistics, losses
+from kegnet_tf import batch_statistics, distribution, losses
 
 LOSSES = ("auto", "cross_entropy", "logits")
 SELECTIONS = ("last", "agreement")
@@ -60,7 +60,7 @@ class Distiller(keras.Model):
         if loss == "auto":
             loss = "logits" if len(self.student.input_shape) == 4 else "cross_entropy"
         self.distillation_loss, self.temperature = loss, temperature
-        self.training = update_statistics and batch_statistics.present(self.student)
+        self.training = update_statistics and any(batch_statistics.found(self.student))
         self.optimizer.build(self.student.trainable_variables)
 
     @property
@@ -78,16 +78,19 @@ class Distiller(keras.Model):
     def train_step(self, data):
         x, p = data
         with tf.GradientTape() as tape:
-            logits = self.student(x, training=self.training)
+            logits = tf.cast(self.student(x, training=self.training), tf.float32)
             loss = self.compute_distillation_loss(p, logits)
+            # The gradients of the replicas are added up.
+            share = loss / self.distribute_strategy.num_replicas_in_sync
+            scaled = self.optimizer.scale_loss(share)
         variables = self.student.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return self._update_metrics(p, logits, loss)
 
     def test_step(self, data):
         x, p = data
-        logits = self.student(x, training=False)
+        logits = tf.cast(self.student(x, training=False), tf.float32)
         return self._update_metrics(p, logits, self.compute_distillation_loss(p, logits))
 
     def _update_metrics(self, p, logits, loss):
@@ -109,6 +112,8 @@ def distil(
     steps_per_epoch=500,
     selection="last",
     jit_compile=False,
+    strategy="",
+    mixed_precision="",
     callbacks=(),
     verbose=2,
 ):
@@ -127,7 +132,9 @@ def distil(
         steps_per_epoch: steps in an epoch.
         selection: "last" keeps the student of the last epoch, "agreement" the one that agrees best
             with the teacher on `held_out`.
-        jit_compile: whether XLA compiles the step.
+        jit_compile: whether XLA compiles the step, where one device does it.
+        strategy: how several devices share a step, see `distribution.copies`.
+        mixed_precision: what the layers compute in, see `distribution.copies`.
         callbacks: Keras callbacks.
         verbose: as in `keras.Model.fit`.
 
@@ -148,16 +155,9 @@ def distil(
     ):
         if not value > 0:
             raise ValueError(f"`{name}` must be above 0. Received: {value}.")
-    distiller = Distiller(student)
+    policy = f"mixed_{mixed_precision}" if mixed_precision else None
+    batch_size = data.element_spec[0].shape[0] or 0  # 0: not known
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
-    distiller.compile(
-        keras.optimizers.Adam(schedule),
-        loss,
-        temperature,
-        update_statistics,
-        jit_compile=jit_compile,
-        steps_per_execution=steps_per_epoch,
-    )
     callbacks = list(callbacks)
     if selection == "agreement":
         callbacks.append(
@@ -165,12 +165,21 @@ def distil(
                 "val_agreement", patience=epochs, mode="max", restore_best_weights=True
             )
         )
-    return distiller.fit(
-        data,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,
-        validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
-        callbacks=callbacks,
-        verbose=verbose,
-    )
+    with distribution.copies([student], batch_size, strategy, mixed_precision) as (made,):
+        distiller = Distiller(made, dtype=policy)
+        distiller.compile(
+            keras.optimizers.Adam(schedule),
+            loss,
+            temperature,
+            update_statistics,
+            **distribution.compilation(jit_compile, steps_per_epoch),
+        )
+        return distiller.fit(
+            data,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,
+            validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
+            callbacks=callbacks,
+            verbose=verbose,
+        )

@@ -176,11 +176,12 @@ def extract_together(
         if pathlib.Path(backup).exists():
             ensemble.load_weights(backup)
         together.append(extraction.Backup(backup))
-    done = int(ensemble.optimizer.iterations)
+    done = int(ensemble.epochs_done.numpy())
+    shape = batch_size, generators[0].num_classes, generators[0].latent_dim
     ensemble.fit(
-        stream(seeds, batch_size, generators[0].num_classes, generators[0].latent_dim, start=done),
+        stream(seeds, *shape, start=done * steps_per_epoch),
         epochs=epochs,
-        initial_epoch=done // steps_per_epoch,
+        initial_epoch=done,
         steps_per_epoch=steps_per_epoch,
         shuffle=False,
         callbacks=together,

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kegnet_tf import batch_statistics, latents, losses, workdir
+from kegnet_tf import batch_statistics, distribution, latents, losses, workdir
 
 TERMS = ("classifier_loss", "decoder_loss", "diversity_loss", "statistics_loss")
 
@@ -65,6 +65,8 @@ class KegNet(keras.Model):
         self.means = {name: keras.metrics.Mean(name) for name in ("loss", *TERMS, "confidence")}
         self.accuracy = keras.metrics.CategoricalAccuracy("accuracy")
         self.class_balance = ClassBalance(generator.num_classes)
+        # Of this training, for `Backup`; the optimiser does not count the steps that float16 skips.
+        self.epochs_done = self.add_weight(trainable=False, initializer="zeros", name="epochs_done")
         self.built = True
 
     def compile(self, optimizer, alpha=1.0, beta=0.0, gamma=0.0, distance="l1", jitter=0, **kwargs):
@@ -125,7 +127,7 @@ class KegNet(keras.Model):
         Returns:
             (terms, logits): losses by name, "loss" their weighted sum, and the teacher's answers.
         """
-        x = self.generator((y, z), training=training)
+        x = tf.cast(self.generator((y, z), training=training), tf.float32)
         seen = x
         if training and self.jitter:
             place = tf.stack([tf.cast(self.optimizer.iterations, tf.int32), 0])
@@ -135,10 +137,13 @@ class KegNet(keras.Model):
             seen = tf.roll(x, shift, (1, 2))
         if self.norms:
             logits, *inputs = self.watched(seen, training=False)
+            inputs = [tf.cast(values, tf.float32) for values in inputs]
         else:
             logits = self.teacher(seen, training=False)
+        logits = tf.cast(logits, tf.float32)
+        decoded = tf.cast(self.decoder(x, training=training), tf.float32)
         terms = {"classifier_loss": losses.classifier_loss(y, logits)}
-        terms["decoder_loss"] = losses.decoder_loss(z, self.decoder(x, training=training))
+        terms["decoder_loss"] = losses.decoder_loss(z, decoded)
         terms["loss"] = terms["classifier_loss"] + self.alpha * terms["decoder_loss"]
         if self.beta:
             terms["diversity_loss"] = losses.diversity_loss(z, x, self.distance)
@@ -155,9 +160,10 @@ class KegNet(keras.Model):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.learned_variables])
             terms, logits = self.compute_losses(y, z, training=True)
-        gradients = tape.gradient(
-            terms["loss"], [variable.value for variable in self.learned_variables]
-        )
+            # The gradients of the replicas are added up.
+            share = terms["loss"] / self.distribute_strategy.num_replicas_in_sync
+            scaled = self.optimizer.scale_loss(share)
+        gradients = tape.gradient(scaled, [variable.value for variable in self.learned_variables])
         self.optimizer.apply_gradients(zip(gradients, self.learned_variables, strict=True))
         return self._update_metrics(y, terms, logits)
 
@@ -190,6 +196,8 @@ def extract(
     epochs=200,
     steps_per_epoch=100,
     jit_compile=False,
+    strategy="",
+    mixed_precision="",
     backup=None,
     callbacks=(),
     verbose=2,
@@ -210,7 +218,9 @@ def extract(
         batch_size: latents in a step.
         epochs: times `steps_per_epoch` steps; progress and backups come once an epoch.
         steps_per_epoch: steps in an epoch.
-        jit_compile: whether XLA compiles the step.
+        jit_compile: whether XLA compiles the step, where one device does it.
+        strategy: how several devices share a step, see `distribution.copies`.
+        mixed_precision: what the layers compute in, see `distribution.copies`.
         backup: path, ending in .weights.h5, that holds the state after each epoch but the last.
             Where it stands already, training goes on from there, to the same end.
         callbacks: Keras callbacks.
@@ -230,33 +240,35 @@ def extract(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
     )
-    kegnet = KegNet(teacher, generator, decoder)
-    kegnet.compile(
-        keras.optimizers.Adam(learning_rate),
-        alpha,
-        beta,
-        gamma,
-        distance,
-        jitter,
-        jit_compile=jit_compile,
-        steps_per_execution=steps_per_epoch,
-    )
-    callbacks = [_LastSound(), *callbacks]
-    if backup:
-        if pathlib.Path(backup).exists():
-            kegnet.load_weights(backup)
-        callbacks.append(Backup(backup))
-    done = int(kegnet.optimizer.iterations)
-    data = latents.stream(seed, batch_size, generator.num_classes, generator.latent_dim, start=done)
-    return kegnet.fit(
-        data,
-        epochs=epochs,
-        initial_epoch=done // steps_per_epoch,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,
-        callbacks=callbacks,
-        verbose=verbose,
-    )
+    models = [teacher, generator, decoder]
+    policy = f"mixed_{mixed_precision}" if mixed_precision else None
+    with distribution.copies(models, batch_size, strategy, mixed_precision) as made:
+        kegnet = KegNet(*made, dtype=policy)
+        kegnet.compile(
+            keras.optimizers.Adam(learning_rate),
+            alpha,
+            beta,
+            gamma,
+            distance,
+            jitter,
+            **distribution.compilation(jit_compile, steps_per_epoch),
+        )
+        callbacks = [_LastSound(), *callbacks]
+        if backup:
+            if pathlib.Path(backup).exists():
+                kegnet.load_weights(backup)
+            callbacks.append(Backup(backup))
+        done = int(kegnet.epochs_done.numpy())
+        shape = batch_size, generator.num_classes, generator.latent_dim
+        return kegnet.fit(
+            latents.stream(seed, *shape, start=done * steps_per_epoch),
+            epochs=epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
 
 
 def check_positive(**numbers):
@@ -290,7 +302,7 @@ class Backup(keras.callbacks.Callback):
 
     `keras.callbacks.BackupAndRestore` keeps weights and epoch in two files and writes them in
     place: killed between the two, it resumes with weights of one epoch and the number of another.
-    Here the optimiser's step count, inside the one file, tells the epoch.
+    Here a weight of `KegNet`, inside the one file, tells the epoch.
     """
 
     def __init__(self, path):
@@ -299,5 +311,6 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 < self.params["epochs"] and not self.model.stop_training:
+            self.model.epochs_done.assign(epoch + 1)
             with workdir.whole(self.path) as partial:
                 self.model.save_weights(partial)

@@ -1,4 +1,8 @@
-"""Equations 8 to 11 of KegNet, averaged over dimensions and pairs as in the authors' release."""
+"""Equations 8 to 11 of KegNet, averaged over dimensions and pairs as in the authors' release.
+
+In a replica of `tf.distribute`, a loss that compares rows is that of the whole batch, on every
+replica; the others are means over the replica's own share.
+"""
 
 import tensorflow as tf
 
@@ -50,6 +54,8 @@ def diversity_loss(z, x, distance="l1"):
     """
     z = tf.stop_gradient(z)
     x = tf.reshape(x, [tf.shape(x)[0], -1])
+    if replicas := _replicas():
+        z, x = replicas.all_gather(z, axis=0), replicas.all_gather(x, axis=0)
     if distance == "l1":
         total = _weighted_l1_over_pairs(z, x)
     elif distance == "l2":
@@ -78,7 +84,7 @@ def statistics_loss(inputs, means, variances):
     """
     terms = []
     for x, mean, variance in zip(inputs, means, variances, strict=True):
-        batch_mean, batch_variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+        batch_mean, batch_variance = _moments(x)
         # The root has no gradient at 0, where a ReLU may leave a channel.
         deviations = tf.sqrt((batch_variance + 1e-8) / variance)
         shifts = tf.square(batch_mean - mean) / variance
@@ -120,6 +126,23 @@ def logit_loss(p, logits):
         Scalar, averaged over batch and classes.
     """
     return tf.reduce_mean(tf.square(_centred(_log(p)) - _centred(logits)))
+
+
+def _replicas():
+    """The context of this replica, None where it is the only one."""
+    context = tf.distribute.get_replica_context()
+    return context if context and context.num_replicas_in_sync > 1 else None
+
+
+def _moments(x):
+    """Mean and variance of each channel."""
+    axes = list(range(len(x.shape) - 1))
+    replicas = _replicas()
+    if not replicas:
+        return tf.nn.moments(x, axes)
+    own = [tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)]
+    mean, square = replicas.all_reduce("MEAN", own)
+    return mean, tf.maximum(square - tf.square(mean), 0.0)
 
 
 def _log(p):

@@ -86,7 +86,7 @@ class GeneratorImages(keras.callbacks.Callback):
         self.writer.close()
 
     def _step(self):
-        return int(self.model.optimizer.iterations)
+        return int(self.model.optimizer.iterations.numpy())
 
     def _generated(self):
         generator = self.model.generator

@@ -42,8 +42,8 @@ def train_generators(config, workdir, model):
         print("The teacher shows no BatchNorm: `gamma` has nothing to match.")
     folder = workdir / "generators"
     paths = [folder / f"{index}.keras" for index in range(config.num_generators)]
-    # Small dense networks are bound by overhead, which those trained together share.
-    together = len(model.input_shape) == 2
+    # Small dense networks are bound by overhead, which those trained together share, on one device.
+    together = len(model.input_shape) == 2 and not any(config.distribution.values())
     for group in [paths] if together else [[path] for path in paths]:
         if not all(path.exists() for path in group):
             _train_together(config, workdir, model, group)
@@ -101,6 +101,7 @@ def _train_together(config, workdir, model, paths):
     if len(paths) == 1:
         parts = generators[0], decoders[0]
         settings |= {"seed": seeds["extraction"][0], "callbacks": callbacks[0]}
+        settings |= config.distribution
         histories = [extraction.extract(model, *parts, **settings)]
     else:
         settings |= {"seeds": seeds["extraction"], "callbacks": callbacks}
@@ -238,6 +239,7 @@ def train_student(
                     *callbacks,
                 ],
                 **config.distillation,
+                **config.distribution,
             )
             row["selection"] = config.distillation.selection
             row["seconds"] = time.perf_counter() - started

@@ -37,6 +37,13 @@ def test_mean_and_deviation_are_lists_of_numbers():
     assert call("--dataset=mnist", main=main)[1] == "(0.1307,) (0.3081,)\n"
 
 
+def test_strategy_and_precision_are_short_for_keys():
+    main = "print(config.distribution.strategy, config.distribution.mixed_precision)"
+    code, printed, _ = call("--strategy=mirrored", "--mixed_precision=float16", main=main)
+    assert (code, printed) == (0, "mirrored float16\n")
+    assert call("--strategy=ray")[0] == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--input_mean=0.5"], ["--input_std=2"], ["--input_mean=a", "--input_std=1"]],

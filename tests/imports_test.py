@@ -24,6 +24,7 @@ FLOORS = {
     "kegnet_tf.workdir": 0,
     "kegnet_tf.charts": 1,
     "kegnet_tf.conversion": 1,
+    "kegnet_tf.distribution": 1,
     "kegnet_tf.figures": 1,
     "kegnet_tf.networks": 1,
     "kegnet_tf.predictors": 1,

@@ -42,6 +42,7 @@ class Decoder(keras.Model):
                 layers.Dense(latent_dim, kernel_initializer=initializer),
             ]
         )
+        self.built = True
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)

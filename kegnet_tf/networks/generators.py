@@ -54,6 +54,7 @@ class ImageGenerator(keras.Model):
         self.filters = tuple(filters)
         self.seed = seed
         self.network = self._network()
+        self.built = True
 
     def _network(self):
         initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
@@ -136,6 +137,7 @@ class DenseGenerator(keras.Model):
         self.units = tuple(units)
         self.seed = seed
         self.network = self._network()
+        self.built = True
 
     def _network(self):
         initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
