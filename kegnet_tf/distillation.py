@@ -76,7 +76,7 @@ class Distiller(keras.Model):
         return losses.distillation_loss(p, logits, self.temperature)
 
     def train_step(self, data):
-        x, p = data
+        x, p, *_ = data  # `train_on_batch` adds the weights of none
         with tf.GradientTape() as tape:
             logits = tf.cast(self.student(x, training=self.training), tf.float32)
             loss = self.compute_distillation_loss(p, logits)
@@ -89,7 +89,7 @@ class Distiller(keras.Model):
         return self._update_metrics(p, logits, loss)
 
     def test_step(self, data):
-        x, p = data
+        x, p, *_ = data  # `train_on_batch` adds the weights of none
         logits = tf.cast(self.student(x, training=False), tf.float32)
         return self._update_metrics(p, logits, self.compute_distillation_loss(p, logits))
 

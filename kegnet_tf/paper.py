@@ -99,6 +99,7 @@ FIGURES = {
 # Release: an epoch is a pass over 100 batches of 64 examples of each generator, or of noise.
 _BATCHES = 100
 _NUM_GENERATORS = 5  # paper
+_LEAST_EPOCHS = 100  # release: of a student, before early stopping may end it
 _EXTRACTION_RATES = {"mnist": 1e-3, "fashion": 1e-2, "svhn": 1e-2}  # release; tables: 1e-4
 _BETAS = {"fashion": 10.0, "svhn": 1.0}  # paper; the others: 0
 _STUDENT_RATES = {("mnist", "kegnet"): 1e-5, ("mnist", "noise"): 1e-6}  # release; others: 1e-4
@@ -141,6 +142,16 @@ def budget(dataset):
         "distillation.loss": "cross_entropy",  # paper
         "distillation.temperature": 1.0,  # paper
         "distillation.update_statistics": True,  # release: students learn in training mode
+    }
+
+
+def least_steps(dataset):
+    """The fewest steps that the authors' `kegnet` takes: {"generator", "student"}, of all."""
+    settings = budget(dataset)
+    steps = settings["extraction.epochs"] * settings["extraction.steps_per_epoch"]
+    return {
+        "generator": _NUM_GENERATORS * steps,
+        "student": _LEAST_EPOCHS * _BATCHES * _NUM_GENERATORS,
     }
 
 

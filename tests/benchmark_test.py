@@ -1,7 +1,10 @@
 import keras
 import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
 
-from kegnet_tf import benchmark
+from kegnet_tf import benchmark, losses
+from kegnet_tf.configs import letter
 from kegnet_tf.networks.decoder import Decoder
 from kegnet_tf.networks.generators import DenseGenerator, ImageGenerator
 
@@ -57,3 +60,36 @@ def test_generators_together_are_timed_beside_plain_loops():
     assert row["milliseconds"] > 0
     assert row["reference_milliseconds"] > 0
     assert (row["generators"], row["batch_size"], row["jit_compile"]) == (2, 4, False)
+
+
+@pytest.mark.parametrize("distance", losses.DISTANCES)
+def test_all_pairs_at_once_are_the_diversity_loss(distance):
+    z, x = tf.random.stateless_normal((5, 2), (0, 0)), tf.random.stateless_normal((5, 3, 2), (0, 1))
+    assert_allclose(
+        benchmark.pairwise_diversity(z, x, distance),
+        losses.diversity_loss(z, x, distance),
+        rtol=1e-5,
+    )
+
+
+def test_all_pairs_at_once_take_the_memory_of_all_pairs():
+    settings = {"batch_size": 128, "distance": "l1"}
+    row = benchmark.diversity((512,), 10, settings, steps=1, repeats=1)
+    assert row["reference_memory"] > 4 * 128 * 128 * 512 > row["memory"]
+
+
+def test_each_student_is_timed_on_one_batch_and_on_fresh_ones():
+    config = letter.get_config("quick")
+    config.update(num_generators=2, batch_size=4)
+    config.extraction.update(batch_size=4, jit_compile=False)
+    rows = benchmark.training_steps(config, 1, 1)
+    assert [row["name"] for row in rows] == [
+        "generator step",
+        "generator step, XLA",
+        "diversity loss",
+        "generators together",
+        "student step, fresh data",
+        "student step, student",
+    ]
+    assert all(row["milliseconds"] > 0 < row["reference_milliseconds"] for row in rows)
+    assert {row["batch_size"] for row in rows} == {4}

@@ -215,3 +215,14 @@ def test_teacher_with_batch_norm_is_bit_identical_after_distillation():
     before = teacher.get_weights()
     distil(with_batch_norm(5), teacher)
     assert_same_weights(teacher.get_weights(), before)
+
+
+def test_single_batch_is_a_step_of_training():
+    teacher, student = classifier(0), classifier(5)
+    x, p = synthesis.synthesise(teacher, "gaussian", 8, seed=1)
+    distiller = distillation.Distiller(student)
+    distiller.compile(keras.optimizers.Adam(0.05))
+    before = distiller.test_on_batch(x, p, return_dict=True)["loss"]
+    distiller.train_on_batch(x, p)
+    distiller.reset_metrics()
+    assert distiller.test_on_batch(x, p, return_dict=True)["loss"] < before
