@@ -123,8 +123,7 @@ def get_config(mode=""):
         {  # kegnet_tf.distillation.distil
             "loss": "cross_entropy" if paper else "auto",  # paper; ours
             "temperature": 1.0,  # paper
-            # Ours: on Fashion-MNIST's validation split, and on 1,000 images of SVHN.
-            "update_statistics": not paper,
+            "batch_norm": "inference" if paper else "auto",  # ours
             "learning_rate": 1e-3,  # ours, on MNIST's validation split; decayed to 0 by a cosine
             "epochs": distillation_epochs,
             "steps_per_epoch": 200,

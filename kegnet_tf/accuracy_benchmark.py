@@ -135,7 +135,7 @@ def _authors_steps(config, source, start, steps, repeats):
     sizes = budget["extraction.batch_size"], generator.num_classes, latent_dim
     batch = [*latents.sample(0, 0, *sizes, "onehot"), *weights]
     distiller = distillation.Distiller(preprocessing.standardised(start))
-    distiller.compile(keras.optimizers.Adam(1e-4), update_statistics=True, jit_compile=False)
+    distiller.compile(keras.optimizers.Adam(1e-4), batch_norm="training", jit_compile=False)
     x = generator(latents.sample(0, 0, budget["batch_size"], *sizes[1:], "onehot"))
     p = tf.nn.softmax(teacher(x))
     return {

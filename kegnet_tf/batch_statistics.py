@@ -5,13 +5,13 @@ import numpy as np
 from keras import ops
 
 
-def found(model):
-    """The BatchNorm layers among a model's layers and those of the models nested in it."""
+def found(model, kind=keras.layers.BatchNormalization):
+    """The layers of a kind among a model's layers and those of the models nested in it."""
     for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, kind):
             yield layer
         elif hasattr(layer, "layers"):
-            yield from found(layer)
+            yield from found(layer, kind)
 
 
 def normalised(teacher):

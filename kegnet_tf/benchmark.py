@@ -348,7 +348,7 @@ def _student_steps(student, data, settings, steps):
 
 def _distiller(student, settings, steps):
     distiller = distillation.Distiller(student)
-    keys = "loss", "temperature", "update_statistics", "jit_compile"
+    keys = "loss", "temperature", "batch_norm", "jit_compile"
     choices = {key: settings[key] for key in keys}
     distiller.compile(keras.optimizers.Adam(), steps_per_execution=steps, **choices)
     return distiller

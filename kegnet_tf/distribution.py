@@ -53,11 +53,7 @@ def copies(models, batch_size, strategy="", mixed_precision=""):
         ValueError: if a choice is unknown, or the batch cannot be shared equally.
     """
     check(strategy, mixed_precision)
-    chosen = (
-        tf.distribute.MirroredStrategy(_devices(), tf.distribute.ReductionToOneDevice())
-        if strategy
-        else tf.distribute.get_strategy()
-    )
+    chosen = _mirrored() if strategy else tf.distribute.get_strategy()
     replicas = chosen.num_replicas_in_sync
     if batch_size % replicas:
         raise ValueError(
@@ -86,9 +82,12 @@ def compilation(jit_compile, steps_per_execution):
     }
 
 
-def _devices():
+def _mirrored():
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return [device.name for device in devices]
+    # The default, collective operations, need one order in all replicas' graphs, which BatchNorm's
+    # sums of a backward pass do not have.
+    reduction = tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy([device.name for device in devices], reduction)
 
 
 def _copy(model, mixed_precision, synchronized):

@@ -141,7 +141,7 @@ def budget(dataset):
         "batch_size": 64,  # release
         "distillation.loss": "cross_entropy",  # paper
         "distillation.temperature": 1.0,  # paper
-        "distillation.update_statistics": True,  # release: students learn in training mode
+        "distillation.batch_norm": "training",  # release: students learn in training mode
     }
 
 

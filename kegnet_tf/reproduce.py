@@ -30,7 +30,7 @@ LINES = {
     "fresh stream": ({"synthetic_size": 0}, ""),
     "SVD-only start": ({}, "svd"),
     # The teacher's BatchNorm statistics would mean nothing to random kernels.
-    "random start": ({"distillation.update_statistics": True}, "random"),
+    "random start": ({"distillation.batch_norm": "training"}, "random"),
 }
 
 

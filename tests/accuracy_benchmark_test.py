@@ -32,12 +32,14 @@ def test_clock_stops_at_the_first_epoch_that_is_good_enough(config, steps):
     assert row["ratio"] == pytest.approx(row["reference_minutes"] / row["minutes"])
 
 
+@pytest.mark.slow
 def test_accuracy_that_is_not_reached_has_no_time(config, steps):
     row = accuracy_benchmark.time_to_accuracy(config, 1.0, steps=1, repeats=1)
     assert (row["minutes"], row["ratio"]) == (None, None)
     assert 0 <= row["reached"] < 1
 
 
+@pytest.mark.slow
 def test_plain_steps_are_timed(config):
     row = accuracy_benchmark.time_to_accuracy(config, 0.0, steps=1, repeats=1)
     assert row["generator_milliseconds"] > row["student_milliseconds"] > 0

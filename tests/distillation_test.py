@@ -65,18 +65,57 @@ def test_random_student_comes_closer_to_the_teacher(loss):
 def test_student_with_batch_norm_comes_closer_to_the_teacher_and_gathers_statistics():
     student = with_batch_norm(5)
     before = student.get_weights()
-    history = distil(student, learning_rate=0.05, update_statistics=True)
+    history = distil(student, learning_rate=0.05, batch_norm="training")
     assert history["val_loss"][-1] < history["val_loss"][0]
     assert not any(map(np.array_equal, student.get_weights(), before))
 
 
-def test_dropout_acts_only_beside_a_norm_that_gathers_statistics():
-    dropout = keras.layers.Dropout(0.5)
-    for norms, active in ([], False), ([keras.layers.BatchNormalization()], True):
-        student = keras.Sequential([keras.Input((4,)), *norms, dropout, keras.layers.Dense(3)])
-        distiller = distillation.Distiller(student)
-        distiller.compile("adam", update_statistics=True)
-        assert distiller.training is active
+@pytest.mark.parametrize("batch_norm", ["training", "inference"])
+def test_dropout_rests_while_a_student_learns_and_comes_back(batch_norm):
+    def student(rate):
+        made = with_batch_norm(5)
+        made.add(keras.Sequential([keras.Input((3,)), keras.layers.Dropout(rate)]))
+        return made
+
+    with_dropout, without = student(0.5), student(0.0)
+    for each in (with_dropout, without):
+        distil(each, batch_norm=batch_norm)
+    assert_same_weights(with_dropout.get_weights(), without.get_weights())
+    assert with_dropout.layers[-1].layers[-1].rate == 0.5
+
+
+@pytest.mark.parametrize(("mode", "other"), [("training", "inference"), ("inference", "training")])
+def test_mode_is_the_one_that_agrees_better_after_a_pilot(mode, other, monkeypatch):
+    better = {mode: 0.9, other: 0.8}
+    distil_once, calls = distillation.distil, []
+
+    def pilot(*args, batch_norm, **kwargs):
+        history = distil_once(*args, batch_norm=batch_norm, **kwargs)
+        calls.append((batch_norm, kwargs["steps_per_epoch"]))
+        if len(calls) < 3:
+            history.history["val_agreement"] = [better[batch_norm]]
+        return history
+
+    monkeypatch.setattr(distillation, "PILOT_STEPS", 2)
+    monkeypatch.setattr(distillation, "distil", pilot)
+    chosen, plain = with_batch_norm(5), with_batch_norm(5)
+    distil_auto = {"batch_norm": "auto", "learning_rate": 0.05}
+    teacher = with_batch_norm(0)
+    data = synthesis.stream(teacher, "gaussian", batch_size=8, seed=0)
+    held_out = synthesis.synthesise(teacher, "gaussian", 64, seed=1)
+    steps = {"epochs": 2, "steps_per_epoch": 5, "verbose": 0}
+    distil_once(chosen, data, held_out, **distil_auto, **steps)
+    assert sorted(calls) == [("inference", 2), ("training", 2)]
+    distil_once(plain, data, held_out, batch_norm=mode, learning_rate=0.05, **steps)
+    assert_same_weights(chosen.get_weights(), plain.get_weights())
+
+
+def test_without_batch_norm_no_pilot_is_needed(monkeypatch):
+    monkeypatch.setattr(distillation, "PILOT_STEPS", None)
+    one, other = classifier(5), classifier(5)
+    distil(one, batch_norm="auto")
+    distil(other)
+    assert_same_weights(one.get_weights(), other.get_weights())
 
 
 def test_loss_for_images_is_that_of_logits_unless_another_is_asked_for():
@@ -187,6 +226,7 @@ def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected
         ({"temperature": float("nan")}, "`temperature` must be above 0. Received: nan."),
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0. Received: 0.0."),
         ({"epochs": 0}, "`epochs` must be above 0. Received: 0."),
+        ({"batch_norm": "frozen"}, "`batch_norm` must be one of training, .*'frozen'"),
         ({"steps_per_epoch": -1}, "`steps_per_epoch` must be above 0. Received: -1."),
     ],
 )
@@ -198,14 +238,14 @@ def test_argument_out_of_range_is_refused(arguments, message):
     assert_same_weights(student.get_weights(), before)
 
 
-@pytest.mark.parametrize("update", [True, False])
-def test_moving_statistics_change_only_where_distillation_is_to_update_them(update):
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_moving_statistics_change_only_in_training_mode(mode):
     student = with_batch_norm(5)
     norm = student.layers[1]
     before = norm.get_weights()
-    distil(student, update_statistics=update)
+    distil(student, batch_norm=mode)
     gamma, beta, mean, variance = map(np.array_equal, before, norm.get_weights())
-    assert (mean, variance) == (not update, not update)
+    assert mean == variance == (mode == "inference")
     assert not gamma
     assert not beta  # it learns either way
 

@@ -63,7 +63,7 @@ def test_copies_of_a_nested_and_decomposed_model_answer_as_it_does():
             assert_allclose(np.float32(copy(x)), model(x), atol=0.1)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", [pytest.param("bfloat16", marks=pytest.mark.slow), "float16"])
 def test_training_in_half_precision_stays_finite_and_close(precision):
     def train(**settings):
         teacher, generator, decoder = tiny_teacher(), tiny_generator(), tiny_decoder()
@@ -97,6 +97,7 @@ def test_training_in_half_precision_stays_finite_and_close(precision):
     assert_allclose(losses, train(), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_backup_goes_on_in_half_precision(tmp_path):
     settings = {"seed": 0, "batch_size": 4, "steps_per_epoch": 2, "verbose": 0}
     settings |= {"mixed_precision": "float16", "backup": tmp_path / "a.weights.h5"}

@@ -59,7 +59,7 @@ def train(**settings):
         data,
         held_out,
         loss="logits",
-        update_statistics=True,
+        batch_norm="training",
         learning_rate=1e-3,
         callbacks=[curve],
         **STEPS,

@@ -67,6 +67,7 @@ def finished(tmp_path_factory):
     return folder, report
 
 
+@pytest.mark.slow
 def test_run_without_data_writes_everything(finished):
     folder, report = finished
     assert json.loads((folder / "report.json").read_text()) == report
@@ -95,6 +96,7 @@ def test_run_without_data_writes_everything(finished):
     assert not list(folder.rglob("*.weights.h5"))
 
 
+@pytest.mark.slow
 def test_exports_answer_as_the_exported_student(finished):
     folder, report = finished
     student = json.loads((folder / "export" / "export.json").read_text())["student"]
@@ -108,6 +110,7 @@ def test_exports_answer_as_the_exported_student(finished):
         np.testing.assert_allclose(predict(x), answers, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_second_run_changes_nothing_but_the_report(finished, no_data):
     folder, report = finished
     kept = ("generators", "students", "export", "figures")
@@ -118,6 +121,7 @@ def test_second_run_changes_nothing_but_the_report(finished, no_data):
     assert {file: file.stat().st_mtime_ns for file in files} == before
 
 
+@pytest.mark.slow
 def test_exported_student_takes_pixels_as_well(finished):
     folder, _ = finished
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.uint8)
@@ -249,6 +253,7 @@ def test_source_dir_is_refused_for_images(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_evaluation_of_a_file_without_data_still_tells_size_and_latency(finished, no_data, capsys):
     folder, _ = finished
     path = folder / "export" / "student_float32.tflite"

@@ -79,6 +79,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others():
         assert a.ndim == 1 or not np.array_equal(a, c)
 
 
+@pytest.mark.slow
 def test_resnet14_reloads_in_safe_mode_and_exports_to_the_same_logits(tmp_path):
     model = resnet14((8, 8, 1), seed=0)
     for _ in range(3):  # moves the statistics of the batch norms
