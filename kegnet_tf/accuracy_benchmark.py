@@ -55,13 +55,11 @@ def time_to_accuracy(config, accuracy, student="", *, steps, repeats):
     """
     source = teachers.load(teachers.pretrained(config.teacher))
     model = preprocessing.standardised(source)
-    test = pipeline.real_data(
-        config, source.input_shape[1:], source.output_shape[-1], "", False, ""
-    )
-    if not test:
+    sizes = source.input_shape[1:], source.output_shape[-1]
+    if not (test := pipeline.real_data(config, *sizes, "", False, "")):
         raise ValueError("`accuracy` must come with test data (TFDS_DATA_DIR). Received: none.")
     name = checks.chosen([student] if student else [], config.students)[0]
-    watch = _Until(accuracy, test)
+    watch = _Until(accuracy, (preprocessing.standardise(source, test[0]), test[1]))
     with tempfile.TemporaryDirectory() as folder:
         workdir = pathlib.Path(folder)
         started = time.perf_counter()

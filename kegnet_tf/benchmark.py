@@ -348,8 +348,9 @@ def _student_steps(student, data, settings, steps):
 
 def _distiller(student, settings, steps):
     distiller = distillation.Distiller(student)
-    keys = "loss", "temperature", "batch_norm", "jit_compile"
-    choices = {key: settings[key] for key in keys}
+    choices = {key: settings[key] for key in ("loss", "temperature", "jit_compile")}
+    # The dearer mode where a pilot is to choose.
+    choices["batch_norm"] = "inference" if settings["batch_norm"] == "inference" else "training"
     distiller.compile(keras.optimizers.Adam(), steps_per_execution=steps, **choices)
     return distiller
 

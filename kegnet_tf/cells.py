@@ -218,19 +218,16 @@ def _real_splits(job):
     dataset, valid = pipeline.real_dataset(config, job.source_dir), None
     if config.data.name and (job.download or job.source_dir or dataset.is_prepared()):
         valid = dataset.load("valid", job.download)
-    mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(source))
-    return tuple(data and ((data[0] - mean) / std, data[1]) for data in (test, valid))
+    return tuple(
+        data and (preprocessing.standardise(source, data[0]), data[1]) for data in (test, valid)
+    )
 
 
 def _real_stream(job, model, seed):
     """Endless stream of real training data with the teacher's answers, as `synthesis.stream`."""
     dataset = pipeline.real_dataset(job.config, job.source_dir)
     x, _ = dataset.load("train", job.download)
-    mean, std = (
-        np.asarray(part, np.float32)
-        for part in preprocessing.input_scale(teachers.load(job.teacher))
-    )
-    x = (x - mean) / std
+    x = preprocessing.standardise(teachers.load(job.teacher), x)
     p = tf.nn.softmax(model.predict(x, 500, verbose=0)).numpy()
     examples = tf.data.Dataset.from_tensor_slices((x, p))
     shuffled = examples.shuffle(len(x), derive_seed(job.config.seed, "real", seed))

@@ -127,10 +127,9 @@ def run(
             name: compression.compress(source, **config.students[name].to_dict())
             for name in checks.chosen(students, config.students)
         }
-    mean, std = (np.asarray(part, np.float32) for part in preprocessing.input_scale(source))
     sizes = source.input_shape[1:], source.output_shape[-1]
-    if test := real_data(config, *sizes, eval_data, download, source_dir):
-        test = (test[0] - mean) / std, test[1]
+    raw = real_data(config, *sizes, eval_data, download, source_dir)
+    test = raw and (preprocessing.standardise(source, raw[0]), raw[1])
     claim(workdir, identity)
     _report_compression(workdir, source, {} if student else initial)
     generators, generator_rows = stages.train_generators(config, workdir, model)
@@ -181,7 +180,7 @@ def run(
         deployment.choose(student_rows),
         teacher_digest=identity["teacher"],
         artificial=artificial,
-        test=test and (mean + std * test[0], test[1]),
+        test=raw,
         **loading,
     )
     write_json(workdir / "report.json", content)

@@ -88,6 +88,17 @@ def pixels(model):
     return tuple(tuple(np.clip(np.ravel(part), 0.02, 0.98).tolist()) for part in (mean, std))
 
 
+def standardise(model, x):
+    """Data as the model eats them, as `standardised(model)` eats them.
+
+    Args:
+        model: a Functional or built Sequential model.
+        x: float32 array, [batch, ...].
+    """
+    mean, std = (np.asarray(part, np.float32) for part in input_scale(model))
+    return (x - mean) / std
+
+
 def standardised(model):
     """The model behind a `Rescaling`, named "destandardise", that applies its `input_scale`.
 

@@ -65,6 +65,7 @@ def test_standardised_teacher_answers_standardised_data_as_the_teacher_answers_r
     mean, std = IMAGES.mean(axis=(0, 1, 2)), IMAGES.std(axis=(0, 1, 2))
     wrapped = preprocessing.standardised(model)
     assert_allclose(wrapped((IMAGES - mean) / std), model(IMAGES), atol=1e-4)
+    assert_allclose(wrapped(preprocessing.standardise(model, IMAGES)), model(IMAGES), atol=1e-4)
     assert teachers.digest(wrapped) == teachers.digest(model)
     assert preprocessing.standardised(wrapped) is wrapped
 
