@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_teacher
 from numpy.testing import assert_allclose, assert_array_equal
+from smallest import tiny_teacher
 
 from kegnet_tf import batch_statistics
 

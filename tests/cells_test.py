@@ -4,8 +4,8 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_generator, tiny_teacher
 from numpy.testing import assert_allclose, assert_array_equal
+from smallest import tiny_generator, tiny_teacher
 
 from kegnet_tf import cells, pipeline
 from kegnet_tf.configs import base

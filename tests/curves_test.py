@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_teacher
+from smallest import tiny_teacher
 
 from kegnet_tf import distillation
 from kegnet_tf.curves import Curves, figures

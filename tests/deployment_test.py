@@ -5,8 +5,8 @@ import child
 import keras
 import numpy as np
 import pytest
-from conftest import export_nothing, tiny_generator, tiny_run, tiny_teacher
 from numpy.testing import assert_allclose
+from smallest import export_nothing, tiny_generator, tiny_run, tiny_teacher
 
 from kegnet_tf import deployment, export, synthesis
 from kegnet_tf.latents import derive_seed

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from conftest import tiny_run, tiny_teacher
+from smallest import tiny_run, tiny_teacher
 
 from kegnet_tf import conversion, export_benchmark, teachers
 from kegnet_tf.workdir import write_json

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from conftest import tiny_teacher
 from numpy.testing import assert_allclose
+from smallest import tiny_teacher
 
 from kegnet_tf import export, predictors
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from conftest import tiny_decoder, tiny_generator, tiny_teacher  # noqa: E402
+from smallest import tiny_decoder, tiny_generator, tiny_teacher  # noqa: E402
 
 from kegnet_tf import curves, distillation, extraction, synthesis  # noqa: E402
 

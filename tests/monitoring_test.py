@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_decoder, tiny_generator, tiny_teacher
 from numpy.testing import assert_allclose, assert_array_equal
+from smallest import tiny_decoder, tiny_generator, tiny_teacher
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import metadata

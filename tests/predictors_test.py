@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_teacher
 from numpy.testing import assert_allclose
+from smallest import tiny_teacher
 
 from kegnet_tf import conversion, predictors
 

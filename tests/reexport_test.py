@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import export_nothing, tiny_run
+from smallest import export_nothing, tiny_run
 
 from kegnet_tf import deployment, pipeline, predictors, reexport
 from kegnet_tf.configs import base

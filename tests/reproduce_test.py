@@ -9,7 +9,7 @@ import types
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_teacher
+from smallest import tiny_teacher
 
 from kegnet_tf import cells, pipeline, reproduce, teachers
 from kegnet_tf.configs import base

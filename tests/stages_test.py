@@ -3,7 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_teacher
+from smallest import tiny_teacher
 
 from kegnet_tf import gallery, stages
 from kegnet_tf.configs import base

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_generator
 from numpy.testing import assert_allclose, assert_array_equal
+from smallest import tiny_generator
 
 from kegnet_tf import synthesis
 from kegnet_tf.networks.generators import DenseGenerator
