@@ -348,9 +348,10 @@ def _student_steps(student, data, settings, steps):
 
 def _distiller(student, settings, steps):
     distiller = distillation.Distiller(student)
-    choices = {key: settings[key] for key in ("loss", "temperature", "jit_compile")}
-    # The dearer mode where a pilot is to choose.
-    choices["batch_norm"] = "inference" if settings["batch_norm"] == "inference" else "training"
+    choices = {key: settings[key] for key in ("temperature", "jit_compile")}
+    # Where a pilot is to choose, what it chooses most often.
+    for key, often in (("loss", "logits"), ("batch_norm", "training")):
+        choices[key] = often if settings[key] == "auto" else settings[key]
     distiller.compile(keras.optimizers.Adam(), steps_per_execution=steps, **choices)
     return distiller
 

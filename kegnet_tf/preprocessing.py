@@ -48,8 +48,10 @@ def input_scale(model):
 def image_scale(model):
     """What standardises an image in [0, 1] for a model: less `mean`, over `std`.
 
-    A `Normalization` tells them, in units of 255 where its mean is above 1. For any other first
-    layer they are 0.5 and 0.25, as in `input_scale`.
+    A `Normalization` tells them, in units where white is 1 if its means m are 1 at most. If not,
+    white is m + s^2 / m or more, as nothing between 0 and less has mean m and deviation s: 255 if
+    that is between 16 and 255, else the next power of 2. For any other first layer they are 0.5
+    and 0.25, as in `input_scale`.
 
     Args:
         model: a Functional or built Sequential model of images.
@@ -60,8 +62,11 @@ def image_scale(model):
     if not isinstance(_first(model), keras.layers.Normalization):
         return (0.5,), (0.25,)
     mean, std = map(np.asarray, input_scale(model))
-    unit = 255.0 if np.max(mean) > 1.0 else 1.0
-    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+    white = 1.0
+    if np.max(mean) > 1:
+        least = np.max(mean + std**2 / np.maximum(mean, 1))
+        white = 255.0 if 16 < least <= 255 else 2.0 ** np.ceil(np.log2(least))
+    return tuple((mean / white).tolist()), tuple((std / white).tolist())
 
 
 def pixels(model):

@@ -84,47 +84,54 @@ def test_dropout_rests_while_a_student_learns_and_comes_back(batch_norm):
     assert with_dropout.layers[-1].layers[-1].rate == 0.5
 
 
-@pytest.mark.parametrize(("mode", "other"), [("training", "inference"), ("inference", "training")])
-def test_mode_is_the_one_that_agrees_better_after_a_pilot(mode, other, monkeypatch):
-    better = {mode: 0.9, other: 0.8}
+def image_student(seed):
+    keras.utils.set_random_seed(seed)
+    norm = keras.layers.BatchNormalization()
+    flat = keras.layers.Flatten()
+    return keras.Sequential([keras.Input((2, 2, 1)), norm, flat, keras.layers.Dense(3)])
+
+
+@pytest.mark.parametrize(
+    ("agreements", "chosen"),
+    [
+        ((0.8, 0.7, 0.89), ("logits", "training")),
+        ((0.7, 0.8, 0.91), ("cross_entropy", "inference")),
+        ((0.8, 0.8, 0.2), ("logits", "training")),
+    ],
+)
+def test_pilots_settle_what_is_auto_and_leave_no_other_trace(agreements, chosen, monkeypatch):
     distil_once, calls = distillation.distil, []
 
-    def pilot(*args, batch_norm, **kwargs):
-        history = distil_once(*args, batch_norm=batch_norm, **kwargs)
-        calls.append((batch_norm, kwargs["steps_per_epoch"]))
-        if len(calls) < 3:
-            history.history["val_agreement"] = [better[batch_norm]]
+    def pilot(*args, **kwargs):
+        history = distil_once(*args, **kwargs)
+        history.history["val_agreement"] = [agreements[len(calls)]]
+        calls.append((kwargs["loss"], kwargs["batch_norm"], kwargs["steps_per_epoch"]))
         return history
 
     monkeypatch.setattr(distillation, "PILOT_STEPS", 2)
     monkeypatch.setattr(distillation, "distil", pilot)
-    chosen, plain = with_batch_norm(5), with_batch_norm(5)
-    distil_auto = {"batch_norm": "auto", "learning_rate": 0.05}
-    teacher = with_batch_norm(0)
+    teacher, settled, plain = image_student(0), image_student(5), image_student(5)
     data = synthesis.stream(teacher, "gaussian", batch_size=8, seed=0)
     held_out = synthesis.synthesise(teacher, "gaussian", 64, seed=1)
     steps = {"epochs": 2, "steps_per_epoch": 5, "verbose": 0}
-    distil_once(chosen, data, held_out, **distil_auto, **steps)
-    assert sorted(calls) == [("inference", 2), ("training", 2)]
-    distil_once(plain, data, held_out, batch_norm=mode, learning_rate=0.05, **steps)
-    assert_same_weights(chosen.get_weights(), plain.get_weights())
+    distil_once(settled, data, held_out, loss="auto", batch_norm="auto", **steps)
+    better = chosen[1]
+    assert calls == [
+        ("logits", "training", 2),
+        ("logits", "inference", 2),
+        ("cross_entropy", better, 2),
+    ]
+    loss, batch_norm = chosen
+    distil_once(plain, data, held_out, loss=loss, batch_norm=batch_norm, **steps)
+    assert_same_weights(settled.get_weights(), plain.get_weights())
 
 
-def test_without_batch_norm_no_pilot_is_needed(monkeypatch):
+def test_table_without_batch_norm_needs_no_pilot(monkeypatch):
     monkeypatch.setattr(distillation, "PILOT_STEPS", None)
     one, other = classifier(5), classifier(5)
-    distil(one, batch_norm="auto")
+    distil(one, loss="auto", batch_norm="auto")
     distil(other)
     assert_same_weights(one.get_weights(), other.get_weights())
-
-
-def test_loss_for_images_is_that_of_logits_unless_another_is_asked_for():
-    student = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
-    student.add(keras.layers.Dense(3))
-    for asked, found in (("auto", "logits"), ("cross_entropy", "cross_entropy")):
-        distiller = distillation.Distiller(student)
-        distiller.compile("adam", asked)
-        assert distiller.distillation_loss == found
 
 
 def test_distilling_leaves_the_teacher_bit_identical():
@@ -198,7 +205,6 @@ def test_same_data_give_the_same_weights():
         ({}, losses.distillation_loss),
         ({"temperature": 2.0}, lambda p, logits: losses.distillation_loss(p, logits, 2.0)),
         ({"loss": "logits"}, losses.logit_loss),
-        ({"loss": "auto"}, losses.distillation_loss),
     ],
 )
 def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected):
@@ -219,7 +225,7 @@ def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected
     [
         (
             {"loss": "hinge"},
-            "`loss` must be one of auto, cross_entropy, logits. Received: 'hinge'.",
+            "`loss` must be one of logits, cross_entropy, auto. Received: 'hinge'.",
         ),
         ({"selection": "best"}, "`selection` must be one of last, agreement. Received: 'best'."),
         ({"temperature": 0.0}, "`temperature` must be above 0. Received: 0.0."),

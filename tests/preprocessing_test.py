@@ -102,6 +102,9 @@ def test_unstandardised_student_eats_what_the_teacher_eats(tmp_path, sequential)
         ([layers.Rescaling(1 / 255)], ((0.5,), (0.25,))),
         ([layers.Normalization(mean=[0.5, 0.25], variance=[0.25, 1.0])], ((0.5, 0.25), (0.5, 1.0))),
         ([layers.Normalization(axis=None, mean=51.0, variance=2601.0)], ((0.2,), (0.2,))),
+        # Digits of four bits, and a scan of twelve.
+        ([layers.Normalization(axis=None, mean=4.8, variance=36.0)], ((0.3,), (0.375,))),
+        ([layers.Normalization(axis=None, mean=1024.0, variance=2.0**20)], ((0.5,), (0.5,))),
     ],
 )
 def test_pixels_are_those_of_images_in_0_to_1(front, expected):
