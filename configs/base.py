@@ -1,4 +1,8 @@
-"""Every default, once. A section holds exactly the keyword arguments of one library function."""
+"""Every default, once, with its source; docs/method.md tells what was tried.
+
+A section holds exactly the keyword arguments of one library function or the fields of one settings
+class, named beside it. "paper" is KegNet (Yoo et al., NeurIPS 2019), "release" its authors' code.
+"""
 
 from ml_collections import ConfigDict
 
@@ -26,10 +30,10 @@ def get_config(mode=""):
     """The defaults that all presets share.
 
     What a recipe sets holds for any teacher: it looks at no more than whether there is BatchNorm,
-    and whether the teacher eats images.
+    and whether the teacher expects images.
 
     Args:
-        mode: as in `parse`.
+        mode: words for `parse`.
     """
     quick, paper = parse(mode)
     if paper:
@@ -39,8 +43,8 @@ def get_config(mode=""):
     config = ConfigDict()
     config.seed = 0
     config.teacher = ""  # name of the teacher that ships; a preset names it
-    config.network = ""  # module and function of kegnet_tf.networks; a preset must name it
-    config.loader = "images"  # module of kegnet_tf.datasets that reads `data`: images or tables
+    config.network = ""  # key of kegnet_tf.teachers.networks.NETWORKS; a preset must name it
+    config.loader = "images"  # what reads `data`: "images" or "tables" of kegnet_tf.datasets
     config.data = ConfigDict(
         {  # kegnet_tf.datasets.images.ImageDataset; empty where only the teacher is known
             "name": "",
@@ -53,13 +57,13 @@ def get_config(mode=""):
     )
     config.students = ConfigDict(
         {  # by name: kegnet_tf.compression.compress
-            "student": {"target_ratio": 3.0}  # ours: about what the paper's ranks give on MNIST
+            "student": {"target_ratio": 3.0}  # ours, near the ratio of the paper's MNIST students
         }
     )
     config.arms = ("tucker", "uniform", "gaussian", "kegnet") if paper else ("tucker", "kegnet+")
     config.source = config.arms[-1]  # of what is held out for selection and agreement, and saved
     config.num_generators = 2 if quick else 5  # paper: 5
-    config.keep_unrecognised = False  # whether synthesis uses generators the teacher does not read
+    config.keep_unrecognised = False  # whether generators below the recognition bar take part
     config.image_interval = 500  # steps between a generator's pictures in TensorBoard; ours
     config.num_seeds = 1  # students for each arm; paper: 5
 
@@ -74,31 +78,31 @@ def get_config(mode=""):
         }
     )
     config.generator = ConfigDict(
-        {  # kegnet_tf.networks.generators.ImageGenerator
+        {  # kegnet_tf.extraction.ImageGenerator
             "latent_dim": 10,  # paper
             "units": (256, 128),  # release
             "filters": (64, 16, 4),  # release
         }
     )
     config.dense_generator = ConfigDict(
-        {  # kegnet_tf.networks.generators.DenseGenerator
+        {  # kegnet_tf.extraction.DenseGenerator
             "latent_dim": 10,  # paper
             "units": (120, 120),  # release
         }
     )
     config.decoder = ConfigDict(
-        {  # kegnet_tf.networks.decoder.Decoder
+        {  # kegnet_tf.extraction.Decoder
             "units": 120,  # release
             "hidden_layers": 1,  # paper, for MNIST
         }
     )
     config.extraction = ConfigDict(
-        {  # kegnet_tf.extraction.extract
+        {  # kegnet_tf.extraction.ExtractionSettings
             "alpha": 1.0,  # paper
             "beta": 0.0,  # paper, for MNIST
-            "gamma": 0.0 if paper else 100.0,  # ours, by eye on SVHN: 1 and 10 give textures
+            "gamma": 0.0 if paper else 100.0,  # ours
             "distance": "l1",  # release
-            "jitter": 0 if paper else 3,  # ours, likewise: with it digits can be read
+            "jitter": 0 if paper else 3,  # ours
             "learning_rate": 1e-3 if paper else 3e-3,  # release, for MNIST; ours
             "batch_size": 256,  # release
             "epochs": extraction_epochs,
@@ -107,38 +111,38 @@ def get_config(mode=""):
         }
     )
     config.synthesis = ConfigDict(
-        {  # kegnet_tf.synthesis.stream
+        {  # kegnet_tf.synthesis.Source
             "labels": "uniform",  # paper
             "class_prior": (),  # all classes alike, as in the paper
             "batch_statistics": False,  # release
             "mixture": {"kegnet": 1.0, "procedural": 1.0},  # of kegnet+; ours
         }
     )
-    config.batch_size = 128  # of distillation; ours (release: 64 at a tenth of the rate)
+    config.batch_size = 128  # of distillation; ours (release: 64)
     # Examples of each generator, or of an arm's noise; 0 draws fresh ones for each step.
     config.synthetic_size = 0  # ours; release: 6,400
     config.held_out = 5000  # ours: as many as the paper's validation split
     config.save_synthetic = 0  # how many examples land in synthetic.npz
     config.distillation = ConfigDict(
-        {  # kegnet_tf.distillation.distil
+        {  # kegnet_tf.distillation.DistillationSettings
             "loss": "cross_entropy" if paper else "auto",  # paper; ours
             "temperature": 1.0,  # paper
             "batch_norm": "inference" if paper else "auto",  # ours
-            "learning_rate": 1e-3,  # ours, on MNIST's validation split; decayed to 0 by a cosine
+            "learning_rate": 1e-3,  # ours; decayed to 0 by a cosine
             "epochs": distillation_epochs,
             "steps_per_epoch": 200,
             "selection": "last",
             "jit_compile": False,
         }
     )
-    config.distribution = ConfigDict(
-        {  # kegnet_tf.distribution.copies, for generators and students
+    config.devices = ConfigDict(
+        {  # kegnet_tf.extraction.Devices, for generators and students
             "strategy": "",
             "mixed_precision": "",
         }
     )
     config.export = ConfigDict(
-        {  # kegnet_tf.deployment.deploy
+        {  # kegnet_tf.runs.Run.export
             "formats": (
                 "litert_float32",
                 "litert_float16",
@@ -146,13 +150,8 @@ def get_config(mode=""):
                 "litert_int8",
                 "litert_int8_integer_only",
             ),
-            # Ours, on MNIST's validation split and a quick run's student2: int8 agrees with the
-            # float student in 98.4 % after 20 examples, 98.6 % after 100 and 98.7 % after 500; in
-            # 98.8 % after 500 real ones.
-            "calibration_size": 500,
-            # Ours, likewise: 90.1 % at 1, 98.7 % at 2 and at 3; on Fashion-MNIST's student1 97.8,
-            # 97.7 and 96.6 %.
-            "headroom": 2.0,
+            "calibration_size": 500,  # ours
+            "headroom": 2.0,  # ours
         }
     )
     return config
@@ -162,7 +161,7 @@ def get_table_config(mode, name, label_names, num_features, num_train, rank):
     """The defaults that the presets of the paper's tables share (its Table 2).
 
     Args:
-        mode: as in `parse`.
+        mode: words for `parse`.
         name: of the data set and of the teacher that ships.
         label_names: of the classes.
         num_features: how many features the table has.
@@ -192,16 +191,14 @@ def get_table_config(mode, name, label_names, num_features, num_train, rank):
     config.students = ConfigDict({"student": {"ranks": ranks}})
     config.decoder.hidden_layers = 2  # paper
     config.extraction.jit_compile = True  # ours, by kegnet-benchmark
-    config.synthesis.batch_statistics = True  # ours, on Letter's validation split: 82.3, not 79.5 %
+    config.synthesis.batch_statistics = True  # ours
     config.batch_size = 64  # release
-    config.extraction.learning_rate = 1e-3  # ours, as for MNIST
+    config.extraction.learning_rate = 1e-3  # ours
     if paper:
         config.synthetic_size = 6400  # release
-    # Ours, on validation splits, 8,000 steps at 3e-3: without noise, with a tenth, with a quarter
-    # PenDigits has 74.1, 74.9 and 73.5 %, Letter 81.9, 82.2 and 81.7 %.
-    config.synthesis.mixture.update(kegnet=9.0, procedural=1.0)
+    config.synthesis.mixture.update(kegnet=9.0, procedural=1.0)  # ours, on validation splits
     if not quick:
         config.num_seeds = 5  # paper
-        config.extraction.epochs = 20  # ours, on validation splits, with the rates; release: 200
+        config.extraction.epochs = 20  # ours, on validation splits; release: 200
         config.distillation.epochs = 30 if paper else 40  # ours
     return config

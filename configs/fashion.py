@@ -1,7 +1,10 @@
-r"""Fashion-MNIST with ResNet14 (the paper's Table 3).
+"""Fashion-MNIST with ResNet14 (the paper's Table 3).
 
-bin/kegnet-teacher --dataset=fashion --output=fashion.keras
-bin/kegnet --dataset=fashion
+    kegnet-teacher --dataset=fashion --output=fashion.keras
+    kegnet --dataset=fashion
+
+Some 58 minutes on two busy cores. Students at 91.1, 93.1 and 91.5 %, teacher 93.7 %.
+docs/results.md has more.
 """
 
 from ml_collections import ConfigDict
@@ -41,12 +44,10 @@ def get_config(mode=""):
     if paper:
         config.extraction.learning_rate = 1e-2  # release
         config.batch_size = 64  # release
-        # Ours, on the validation split: 1e-3 ruins student2, which starts near the teacher, and
-        # 1e-4 (release) takes student1 less far.
-        config.distillation.learning_rate = 3e-4
+        config.distillation.learning_rate = 3e-4  # ours, on the validation split; release: 1e-4
     if paper and not quick:
-        config.extraction.epochs = 8  # ours, for time alone, not tuned; release: 200
-        config.distillation.epochs = 10  # ours, likewise
+        config.extraction.epochs = 8  # ours, for time alone; release: 200
+        config.distillation.epochs = 10  # ours, for time alone
     config.training.update(epochs=20, batch_size=128, learning_rate=2e-3)  # ours
     config.training.update(weight_decay=0.25, flip=True, shift=0.0625)  # ours
     return config

@@ -1,7 +1,10 @@
-r"""Letter with the multilayer perceptron (the paper's Table 2).
+"""Letter with the multilayer perceptron (the paper's Table 2).
 
-bin/kegnet-teacher --dataset=letter --output=letter.keras
-bin/kegnet --dataset=letter
+    kegnet-teacher --dataset=letter --output=letter.keras
+    kegnet --dataset=letter
+
+Some 5 minutes on two busy cores, with five students. They are at 81.3 %, the teacher at 96.0 %.
+docs/results.md has more.
 """
 
 import string

@@ -1,7 +1,10 @@
-r"""MNIST with LeNet5 (the paper's Table 3).
+"""MNIST with LeNet5 (the paper's Table 3).
 
-bin/kegnet-teacher --dataset=mnist --output=mnist.keras
-bin/kegnet --dataset=mnist
+    kegnet-teacher --dataset=mnist --output=mnist.keras
+    kegnet --dataset=mnist
+
+Some 9 minutes on two busy cores. Students at 98.4, 97.7 and 95.6 %, teacher 99.0 %.
+docs/results.md has more.
 """
 
 from ml_collections import ConfigDict

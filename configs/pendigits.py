@@ -1,7 +1,10 @@
-r"""PenDigits with the multilayer perceptron (the paper's Table 2).
+"""PenDigits with the multilayer perceptron (the paper's Table 2).
 
-bin/kegnet-teacher --dataset=pendigits --output=pendigits.keras
-bin/kegnet --dataset=pendigits
+    kegnet-teacher --dataset=pendigits --output=pendigits.keras
+    kegnet --dataset=pendigits
+
+Some 5 minutes on two busy cores, with five students. They are at 72.7 %, the teacher at 97.3 %.
+docs/results.md has more.
 """
 
 from kegnet_tf.configs import base

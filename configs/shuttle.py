@@ -1,7 +1,10 @@
-r"""Statlog (Shuttle) with the multilayer perceptron (the paper's Table 2).
+"""Statlog (Shuttle) with the multilayer perceptron (the paper's Table 2).
 
-bin/kegnet-teacher --dataset=shuttle --output=shuttle.keras
-bin/kegnet --dataset=shuttle
+    kegnet-teacher --dataset=shuttle --output=shuttle.keras
+    kegnet --dataset=shuttle
+
+Some 5 minutes on two busy cores, with five students. They are at 99.7 %, the teacher at 99.8 %.
+docs/results.md has more.
 """
 
 from kegnet_tf.configs import base
@@ -16,8 +19,6 @@ def get_config(mode=""):
     )
     config.training.update(epochs=120, batch_size=256, learning_rate=1e-3)  # ours
     config.training.weight_decay = 0.01  # ours
-    # Ours, on the validation split: 99.6 %, and 99.1 % at 1e-3 after 2,000 steps. Generators find
-    # no place where the teacher answers with some of the rare classes.
-    config.extraction.update(learning_rate=1e-4, epochs=10, beta=1.0)
-    config.synthesis.batch_statistics = False  # likewise: 99.5 % with them
+    config.extraction.update(learning_rate=1e-4, epochs=10, beta=1.0)  # ours, on validation rows
+    config.synthesis.batch_statistics = False  # ours, on validation rows
     return config

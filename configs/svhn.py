@@ -1,7 +1,10 @@
-r"""SVHN with ResNet14 (the paper's Table 3).
+"""SVHN with ResNet14 (the paper's Table 3).
 
-bin/kegnet-teacher --dataset=svhn --output=svhn.keras
-bin/kegnet --dataset=svhn --teacher=svhn.keras
+    kegnet-teacher --dataset=svhn --output=svhn.keras
+    kegnet --dataset=svhn --teacher=svhn.keras
+
+Some 40 minutes on two busy cores. Students of the authors' teacher at 87.7, 91.8 and 86.1 %,
+teacher 93.3 %, on a grey stand-in for the test set. docs/results.md has more.
 """
 
 from ml_collections import ConfigDict
@@ -41,10 +44,8 @@ def get_config(mode=""):
     if paper:
         config.extraction.learning_rate = 1e-2  # release
         config.batch_size = 64  # release
-        # Ours: in inference mode, students do not learn even the artificial data (200 steps: they
-        # agree with the teacher in 24 %, and in 87 % in training mode).
-        config.distillation.batch_norm = "training"
+        config.distillation.batch_norm = "training"  # ours: in inference mode students do not learn
     if paper and not quick:
-        config.extraction.epochs = 8  # ours, for time alone, not tuned; release: 200
-        config.distillation.epochs = 15  # ours, likewise
+        config.extraction.epochs = 8  # ours, for time alone; release: 200
+        config.distillation.epochs = 15  # ours, for time alone
     return config

@@ -37,11 +37,3 @@ def decoder():
     import smallest
 
     return smallest.tiny_decoder()
-
-
-@pytest.fixture
-def in_process(monkeypatch):
-    """Converts in this process: a new one takes seconds to start."""
-    from kegnet_tf import deployment
-
-    monkeypatch.setattr(deployment, "_exported", deployment._export)

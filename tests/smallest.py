@@ -1,16 +1,14 @@
-"""The smallest models and runs that tests share; `conftest` hands some of them out as fixtures."""
+"""The smallest models and settings that tests share; `conftest` makes fixtures of some."""
 
 import keras
 import numpy as np
 
-from kegnet_tf import teachers
+from kegnet_tf import extraction
 from kegnet_tf.configs import base
-from kegnet_tf.networks.decoder import Decoder
-from kegnet_tf.networks.generators import ImageGenerator
-from kegnet_tf.workdir import write_json
 
 
 def tiny_teacher():
+    """Classifier of 8x8 grey images into 3 classes, with a BatchNorm that has seen data."""
     keras.utils.set_random_seed(0)
     inputs = x = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(4, 3, 2, name="conv")(x)
@@ -23,61 +21,47 @@ def tiny_teacher():
 
 
 def tiny_generator(seed=1):
-    return ImageGenerator((8, 8, 1), 3, latent_dim=2, units=(8,), filters=(4, 2), seed=seed)
+    return extraction.ImageGenerator(
+        (8, 8, 1), 3, latent_dim=2, units=(8,), filters=(4, 2), seed=seed
+    )
 
 
 def tiny_decoder(seed=2):
-    return Decoder((8, 8, 1), latent_dim=2, units=8, seed=seed)
+    return extraction.Decoder((8, 8, 1), latent_dim=2, units=8, seed=seed)
 
 
-def tiny_run(folder, **overrides):
-    """Makes a folder look like a finished run of `tiny_teacher`; returns (config, content).
-
-    Its students are the teacher itself, named "student", and one that is wrong of each example,
-    named "wrong".
-    """
-    config = base.get_config("quick")
-    defaults = {"num_generators": 1, "held_out": 12, "export.calibration_size": 6}
-    defaults["export.formats"] = ("litert_float32",)
-    config.update_from_flattened_dict({**defaults, **overrides})
-    model, wrong = tiny_teacher(), tiny_teacher()
-    wrong.layers[-1].set_weights([-weight for weight in wrong.layers[-1].get_weights()])
-    (folder / "students").mkdir()
-    model.save(folder / "students" / "student-kegnet-0.keras")
-    wrong.save(folder / "students" / "wrong-tucker-0.keras")
-    (folder / "generators").mkdir()
-    generator = tiny_generator()
-    generator((np.eye(3)[:1], np.zeros((1, 2))))
-    generator.save(folder / "generators" / "0.keras")
-    row = {"seed": 0, "seconds": 1.0, "steps": 6, "stopped": False, "accuracy": 1.0}
-    write_json(folder / "generators" / "0.json", row)
-    measured = {"parameters": 127, "accuracy": None, "balanced_accuracy": None}
-    student = {"seed": 0, **measured, "compression_ratio": 1.0, "selection": "last", "seconds": 1.0}
-    content = {
-        "dataset": "tiny",
-        "seed": 0,
-        "versions": {"kegnet-tf": "0.1.0"},
-        "teacher": measured,
-        "students": [
-            {"name": "student", "arm": "kegnet", "agreement": 0.9, **student},
-            {"name": "wrong", "arm": "tucker", "agreement": 1.0, **student},
-        ],
-        "generators": [row],
-        "exports": [],
-    }
-    write_json(folder / "report.json", content)
-    write_json(folder / "compression.json", {})
-    identity = {"config": config.to_dict(), "teacher": teachers.digest(model)}
-    write_json(folder / "config.json", identity)
-    return config, content
+def tiny_config(preset=base, mode="quick", **overrides):
+    """A preset whose stages take two steps each; `overrides` by dotted key."""
+    config = preset.get_config(mode)
+    if preset is base:  # `tiny_teacher` does not bear more
+        config.students.student.target_ratio = 2.0
+    config.update_from_flattened_dict(
+        {
+            "num_generators": 2,
+            "keep_unrecognised": True,  # two steps teach a generator nothing
+            "generator.units": (8,),
+            "generator.filters": (4, 2),
+            "dense_generator.units": (8,),
+            "decoder.units": 8,
+            "extraction.batch_size": 8,
+            "extraction.epochs": 2,
+            "extraction.steps_per_epoch": 2,
+            "held_out": 16,
+            "batch_size": 8,
+            "distillation.epochs": 1,
+            "distillation.steps_per_epoch": 2,
+            "distillation.loss": "logits",  # no pilots
+            "distillation.batch_norm": "inference",
+            "export.formats": ("litert_float32",),
+            "export.calibration_size": 6,
+            **overrides,
+        }
+    )
+    return config
 
 
-def export_nothing(model, folder, x, *, formats, **_):
-    """Stands for `export.export` where files are not looked at: they take seconds to make."""
-    rows = []
-    for form in formats:
-        path = folder / f"{form}.tflite"
-        path.write_text("no model")
-        rows.append({"format": form, "batch": 1, "path": path.name, "bytes": 8, "agreement": 1.0})
-        rows[-1] |= {"note": "poor" if form == "litert_float16" else None, "accuracy": None}
-    return rows
+def untimed(report):
+    """A report as JSON holds it, without the seconds that its parts took."""
+    if isinstance(report, dict):
+        return {key: untimed(value) for key, value in report.items() if key != "seconds"}
+    return [untimed(value) for value in report] if isinstance(report, list) else report

@@ -1,19 +1,29 @@
+"""A user's own data, from `.npz` files."""
+
+import os
 import zipfile
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def load(path, input_shape, num_classes, mean=(), std=()):
+def load_arrays(
+    path: str | os.PathLike,
+    input_shape: Sequence[int],
+    num_classes: int,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+) -> tuple[np.ndarray, np.ndarray]:
     """Reads a user's own test data from a `.npz` file.
 
     Args:
         path: of a file with arrays `x`, [size, *input_shape], uint8 or float, and `y`, [size],
-            integers in [0, num_classes). Without `mean`, `x` is what the model eats.
+            integers in [0, num_classes). Without `mean`, `x` is what the model expects.
         input_shape: of one example.
         num_classes: how many classes there are.
         mean: what is subtracted, one number or one for each channel, after uint8 was brought to
             [0, 1]; empty for nothing.
-        std: what is divided by afterwards, likewise.
+        std: what is divided by afterwards, one number or one for each channel.
 
     Returns:
         (x, label): float32, [size, *input_shape], and int64, [size].
@@ -32,14 +42,19 @@ def load(path, input_shape, num_classes, mean=(), std=()):
     return x, y.astype(np.int64)
 
 
-def examples(path, input_shape, mean=(), std=()):
+def load_examples(
+    path: str | os.PathLike,
+    input_shape: Sequence[int],
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+) -> np.ndarray:
     """Reads data without labels, to calibrate on, from the `x` of such a file.
 
     Args:
-        path: as in `load`, and so are the rest.
+        path: as in `load_arrays`.
         input_shape: of one example.
-        mean: what is subtracted.
-        std: what is divided by afterwards.
+        mean: what is subtracted, as in `load_arrays`.
+        std: what is divided by afterwards, as in `load_arrays`.
 
     Returns:
         float32, [size, *input_shape].

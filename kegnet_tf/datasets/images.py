@@ -1,40 +1,43 @@
+"""Image data sets of TFDS, which is imported only when one is read: it takes seconds."""
+
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
-    """An image data set of TFDS, as a classifier eats it.
+    """An image data set of TFDS, as a classifier expects it.
 
     Attributes:
         name: name of the TFDS builder.
         image_shape: (height, width, channels) after resizing.
         label_names: one name per class, in the order of the labels.
         mean: mean of the training images in [0, 1], one per channel.
-        std: standard deviation likewise.
+        std: their standard deviation, one per channel.
         splits: TFDS's split expression for each of "train", "valid" and "test".
     """
 
     name: str
-    image_shape: tuple
-    label_names: tuple
-    mean: tuple
-    std: tuple
-    splits: dict
+    image_shape: tuple[int, int, int]
+    label_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    splits: dict[str, str]
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> tuple[int, int, int]:
         """Of one example: (height, width, channels)."""
         return tuple(self.image_shape)
 
-    def is_prepared(self):
+    def is_prepared(self) -> bool:
         """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already."""
+        import tensorflow_datasets as tfds
+
         return tfds.builder(self.name).is_prepared()
 
-    def load(self, split, download=False):
+    def load(self, split: str, download: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Reads one split into memory.
 
         Args:
@@ -48,6 +51,8 @@ class ImageDataset:
         Raises:
             ValueError: if `split` is not known, or the data are absent and `download` is false.
         """
+        import tensorflow_datasets as tfds
+
         if split not in self.splits:
             raise ValueError(f"`split` must be one of {sorted(self.splits)}. Received: {split!r}.")
         if not download and not self.is_prepared():

@@ -1,11 +1,14 @@
-def expand(data):
+"""Files of Unix `compress`, as the UCI archive holds one."""
+
+
+def expand(data: bytes) -> bytes:
     """Expands what Unix `compress` wrote (Welch, 1984; `.Z`), which Python's own library cannot.
 
     Args:
         data: bytes of the whole file.
 
     Returns:
-        The original bytes; of a truncated file, as many as can be told.
+        The original bytes; of a truncated file, as many as can be known.
 
     Raises:
         ValueError: if the bytes are not of that format.

@@ -1,12 +1,8 @@
+"""Tables of TFDS, which is imported only when one is read: it takes seconds."""
+
 import dataclasses
 
 import numpy as np
-import tensorflow_datasets as tfds
-
-# Importing a builder makes its name known to TFDS.
-from kegnet_tf.datasets.letter import letter_dataset_builder  # noqa: F401
-from kegnet_tf.datasets.pendigits import pendigits_dataset_builder  # noqa: F401
-from kegnet_tf.datasets.shuttle import shuttle_dataset_builder  # noqa: F401
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,20 +20,20 @@ class TableDataset:
 
     name: str
     num_features: int
-    label_names: tuple
-    splits: dict
+    label_names: tuple[str, ...]
+    splits: dict[str, str]
     source_dir: str = ""
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> tuple[int]:
         """Of one example: (features,)."""
         return (self.num_features,)
 
-    def is_prepared(self):
+    def is_prepared(self) -> bool:
         """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already."""
-        return tfds.builder(self.name).is_prepared()
+        return _tfds().builder(self.name).is_prepared()
 
-    def load(self, split, download=False):
+    def load(self, split: str, download: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Reads one split into memory.
 
         Args:
@@ -59,7 +55,7 @@ class TableDataset:
                 f"`TFDS_DATA_DIR` must hold {self.name!r}, or `download` be true, or `source_dir` "
                 "be the folder of its raw files. Received: nothing found."
             )
-        data = tfds.load(
+        data = _tfds().load(
             self.name,
             split=self.splits[split],
             download=bool(download or self.source_dir),
@@ -68,3 +64,14 @@ class TableDataset:
         )
         x, label = zip(*data.batch(1000).as_numpy_iterator(), strict=True)
         return np.concatenate(x), np.concatenate(label)
+
+
+def _tfds():
+    """TFDS, which knows our builders by name as soon as they are imported."""
+    import tensorflow_datasets as tfds
+
+    from kegnet_tf.datasets.letter import letter_dataset_builder  # noqa: F401
+    from kegnet_tf.datasets.pendigits import pendigits_dataset_builder  # noqa: F401
+    from kegnet_tf.datasets.shuttle import shuttle_dataset_builder  # noqa: F401
+
+    return tfds

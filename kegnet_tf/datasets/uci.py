@@ -1,6 +1,8 @@
 """What the builders of tables from the UCI archive share."""
 
+import os
 import pathlib
+from collections.abc import Collection
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -17,20 +19,22 @@ class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         **kwargs: of `tfds.core.GeneratorBasedBuilder`.
     """
 
-    def __init__(self, *, source_dir="", **kwargs):
+    def __init__(self, *, source_dir: str = "", **kwargs):
         super().__init__(**kwargs)
         self._original_state["source_dir"] = source_dir  # TFDS pickles a builder by its arguments
         self.source_dir = source_dir
 
-    def raw_files(self, dl_manager, urls):
+    def raw_files(
+        self, dl_manager: tfds.download.DownloadManager, urls: dict[str, str]
+    ) -> dict[str, os.PathLike]:
         """Paths of the raw files.
 
         Args:
             dl_manager: TFDS's.
-            urls: by split.
+            urls: one for each split.
 
         Returns:
-            By split, a path.
+            One for each split.
 
         Raises:
             ValueError: if there is a `source_dir`, and it lacks one.
@@ -47,7 +51,16 @@ class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise ValueError(f"`source_dir` must hold {name}. Received: {self.source_dir}.")
 
 
-def read(path, *, size, features, low, high, label_names, label_first=False):
+def read(
+    path: str | os.PathLike,
+    *,
+    size: int,
+    features: int,
+    low: int,
+    high: int,
+    label_names: Collection[str],
+    label_first: bool = False,
+) -> tuple[np.ndarray, list[str]]:
     """Reads a raw file whole, or refuses it: nothing is made of a truncated or altered one.
 
     Args:

@@ -1,0 +1,31 @@
+"""A student that answers as its teacher."""
+
+from kegnet_tf.distillation.distiller import Distiller
+from kegnet_tf.distillation.evaluation import (
+    Measures,
+    accuracy,
+    agreement,
+    confusion,
+    measures,
+)
+from kegnet_tf.distillation.losses import distillation_loss, logit_loss
+from kegnet_tf.distillation.results import StudentResult, TeacherResult
+from kegnet_tf.distillation.settings import Choice, DistillationSettings
+from kegnet_tf.distillation.training import Distilled, distil
+
+__all__ = [
+    "Choice",
+    "Distilled",
+    "DistillationSettings",
+    "Distiller",
+    "Measures",
+    "StudentResult",
+    "TeacherResult",
+    "accuracy",
+    "agreement",
+    "confusion",
+    "distil",
+    "distillation_loss",
+    "logit_loss",
+    "measures",
+]

@@ -1,0 +1,80 @@
+import keras
+import tensorflow as tf
+
+from kegnet_tf import teachers
+from kegnet_tf.distillation import losses
+from kegnet_tf.distillation.settings import Choice
+
+
+class Distiller(keras.Model):
+    """Trains a student on a teacher's answers to artificial data.
+
+    Args:
+        student: classifier from x to logits, trained in place.
+        **kwargs: of `keras.Model`.
+    """
+
+    def __init__(self, student: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.student = student
+        self.loss_mean = keras.metrics.Mean("loss")
+        self.agreement = keras.metrics.CategoricalAccuracy("agreement")
+        self.built = True
+
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        choice: Choice | None = None,
+        temperature: float = 1.0,
+        **kwargs,
+    ):
+        """Configures training.
+
+        Args:
+            optimizer: a Keras optimiser.
+            choice: loss and mode of BatchNorm, neither of them "auto"; None for the paper's loss in
+                inference mode.
+            temperature: of the cross entropy, above 0.
+            **kwargs: of `keras.Model.compile`.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        self.choice, self.temperature = choice or Choice(), temperature
+        norms = teachers.layers_of_kind(self.student, keras.layers.BatchNormalization)
+        self.training = self.choice.batch_norm == "training" and any(norms)
+        self.optimizer.build(self.student.trainable_variables)
+
+    @property
+    def metrics(self):
+        return [self.loss_mean, self.agreement]
+
+    def call(self, inputs, training=None):
+        return self.student(inputs, training=training)
+
+    def compute_distillation_loss(self, p: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """The chosen loss of a batch of the teacher's probabilities and the student's logits."""
+        if self.choice.loss == "logits":
+            return losses.logit_loss(p, logits)
+        return losses.distillation_loss(p, logits, self.temperature)
+
+    def train_step(self, data):
+        x, p, *_ = data  # `train_on_batch` adds the weights of none
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self.student(x, training=self.training), tf.float32)
+            loss = self.compute_distillation_loss(p, logits)
+            # The gradients of the replicas are added up.
+            share = loss / self.distribute_strategy.num_replicas_in_sync
+            scaled = self.optimizer.scale_loss(share)
+        variables = self.student.trainable_variables
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self._update_metrics(p, logits, loss)
+
+    def test_step(self, data):
+        x, p, *_ = data  # `train_on_batch` adds the weights of none
+        logits = tf.cast(self.student(x, training=False), tf.float32)
+        return self._update_metrics(p, logits, self.compute_distillation_loss(p, logits))
+
+    def _update_metrics(self, p, logits, loss):
+        self.loss_mean.update_state(loss)
+        self.agreement.update_state(p, logits)
+        return {metric.name: metric.result() for metric in self.metrics}

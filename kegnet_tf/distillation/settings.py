@@ -1,0 +1,72 @@
+import dataclasses
+
+LOSSES = ("logits", "cross_entropy")
+MODES = ("training", "inference")
+SELECTIONS = ("last", "agreement")
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What a pilot chooses between.
+
+    Attributes:
+        loss: "cross_entropy" (Equation 11, the paper's), "logits" (squared error on centred
+            logits), or "auto".
+        batch_norm: "training" lets a student with BatchNorm learn in training mode: those layers
+            normalise by the batch and take the artificial data's moving statistics. With
+            "inference", or without BatchNorm, it learns in inference mode, with the statistics that
+            came from the teacher. Or "auto".
+    """
+
+    loss: str = "cross_entropy"
+    batch_norm: str = "inference"
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationSettings:
+    """How a student is trained.
+
+    Attributes:
+        loss: see `Choice`. "auto" is "cross_entropy" for tables, and for images "logits" unless
+            cross entropy agrees clearly better with the teacher after a pilot.
+        temperature: of the cross entropy, above 0; the paper has 1.
+        batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot.
+        learning_rate: Adam's, at the start; a cosine takes it to 0.
+        epochs: times `steps_per_epoch` steps.
+        steps_per_epoch: steps in an epoch.
+        selection: "last" keeps the student of the last epoch, "agreement" the one that agrees best
+            with the teacher on held-out artificial data.
+        jit_compile: whether XLA compiles the step, where one device does it.
+
+    Raises:
+        ValueError: if a value is unknown or lies outside its range.
+    """
+
+    loss: str = "cross_entropy"
+    temperature: float = 1.0
+    batch_norm: str = "inference"
+    learning_rate: float = 1e-4
+    epochs: int = 20
+    steps_per_epoch: int = 500
+    selection: str = "last"
+    jit_compile: bool = False
+
+    def __post_init__(self):
+        for name, value, known in (
+            ("loss", self.loss, (*LOSSES, "auto")),
+            ("batch_norm", self.batch_norm, (*MODES, "auto")),
+            ("selection", self.selection, SELECTIONS),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(known)}. Received: {value!r}."
+                )
+        for name in ("temperature", "learning_rate", "epochs", "steps_per_epoch"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {value}.")
+
+    @property
+    def choice(self) -> Choice:
+        """What is given of loss and mode, "auto" where a pilot is to choose."""
+        return Choice(self.loss, self.batch_norm)

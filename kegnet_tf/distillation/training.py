@@ -1,0 +1,111 @@
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kegnet_tf import extraction, teachers
+from kegnet_tf.distillation import pilots
+from kegnet_tf.distillation.distiller import Distiller
+from kegnet_tf.distillation.settings import Choice, DistillationSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Distilled:
+    """What became of a training.
+
+    Attributes:
+        history: Keras' `History` of loss and agreement, on training and on held-out data ("val_").
+        choice: the loss and the mode of BatchNorm that it was trained with.
+    """
+
+    history: keras.callbacks.History
+    choice: Choice
+
+
+def distil(
+    student: keras.Model,
+    data: tf.data.Dataset,
+    held_out: tuple[np.ndarray, np.ndarray],
+    settings: DistillationSettings | None = None,
+    *,
+    devices: extraction.Devices | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 2,
+) -> Distilled:
+    """Trains a student on a stream of artificial data, without real data anywhere.
+
+    What is "auto" is settled by `pilots.choose`, and leaves no trace but the choice. Dropout layers
+    are switched off.
+
+    Args:
+        student: classifier from x to logits, trained in place.
+        data: endless dataset of (x, p), as from `synthesis.Source.stream`.
+        held_out: (x, p) arrays, kept from training, on which agreement is measured each epoch.
+        settings: see `DistillationSettings`; None for its defaults.
+        devices: how several devices share a step, and what the layers compute in.
+        callbacks: Keras callbacks.
+        verbose: as in `keras.Model.fit`.
+
+    Raises:
+        ValueError: if the devices cannot share a batch equally.
+    """
+    settings, devices = settings or DistillationSettings(), devices or extraction.Devices()
+    choice = settings.choice
+    if "auto" in (choice.loss, choice.batch_norm):
+        start = student.get_weights()
+
+        def agreement(tried):
+            pilot = dataclasses.replace(
+                settings,
+                epochs=1,
+                steps_per_epoch=pilots.STEPS,
+                selection="last",
+                jit_compile=False,
+            )
+            history = _fit(student, data, held_out, pilot, tried, devices, (), 0)
+            student.set_weights(start)
+            return history.history["val_agreement"][-1]
+
+        choice = pilots.choose(student, choice, agreement)
+        logger.info("Pilots chose loss %s, BatchNorm in %s mode.", choice.loss, choice.batch_norm)
+    history = _fit(student, data, held_out, settings, choice, devices, callbacks, verbose)
+    return Distilled(history, choice)
+
+
+def _fit(student, data, held_out, settings, choice, devices, callbacks, verbose):
+    """Trains with one choice; Keras' `History`."""
+    epochs, steps = settings.epochs, settings.steps_per_epoch
+    batch_size = data.element_spec[0].shape[0] or 0  # 0: not known
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * steps)
+    callbacks = list(callbacks)
+    if settings.selection == "agreement":
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "val_agreement", patience=epochs, mode="max", restore_best_weights=True
+            )
+        )
+    with (
+        extraction.copies([student], batch_size, devices) as (trained,),
+        teachers.without_dropout(trained),
+    ):
+        distiller = Distiller(trained, dtype=devices.policy)
+        distiller.compile(
+            keras.optimizers.Adam(schedule),
+            choice,
+            settings.temperature,
+            **extraction.compilation(settings.jit_compile, steps),
+        )
+        return distiller.fit(
+            data,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            shuffle=False,
+            validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
+            callbacks=callbacks,
+            verbose=verbose,
+        )

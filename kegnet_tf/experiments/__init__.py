@@ -1,0 +1,18 @@
+"""Many runs beside each other: the paper's tables made again, and times beside their references."""
+
+from kegnet_tf.experiments.accuracy_benchmark import time_to_accuracy
+from kegnet_tf.experiments.executors import Executor
+from kegnet_tf.experiments.export_benchmark import export_costs
+from kegnet_tf.experiments.reproduce import Reproduction, reproduce
+from kegnet_tf.experiments.settings import ReproduceSettings
+from kegnet_tf.experiments.training_benchmark import training_steps
+
+__all__ = [
+    "Executor",
+    "ReproduceSettings",
+    "Reproduction",
+    "export_costs",
+    "reproduce",
+    "time_to_accuracy",
+    "training_steps",
+]

@@ -1,0 +1,236 @@
+"""A generator's training step beside what it cannot do without, and beside other ways to do it."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from kegnet_tf import extraction
+from kegnet_tf.experiments import timing
+from kegnet_tf.extraction import ExtractionSettings
+
+# What a row says of the settings that were timed.
+_WEIGHTS = ("beta", "gamma", "distance", "jitter")
+
+
+def generator_step(
+    teacher: keras.Model,
+    generator: keras.Model,
+    decoder: keras.Model,
+    settings: ExtractionSettings,
+    *,
+    steps: int,
+    repeats: int,
+) -> dict:
+    """A whole training step of a generator beside the passes that it cannot do without.
+
+    The reference is the forward pass of generator, teacher and decoder and the gradient of
+    classifier and decoder loss with respect to (y, z), on one fixed batch: no weight's gradient,
+    no diversity loss, no optimiser, no metric, no latent to draw.
+
+    Args:
+        teacher: classifier from x to logits.
+        generator: model from (y, z) to x.
+        decoder: model from x to z.
+        settings: of extraction; XLA compiles both where it says so.
+        steps: in one timed call.
+        repeats: timed calls.
+
+    Returns:
+        As `timing.compare`, with "batch_size", "beta", "gamma", "distance", "jitter" and "memory":
+        bytes that the process holds at most in its first training steps, less those before.
+    """
+    step = _training(teacher, generator, decoder, settings, steps)
+    memory = timing.peak_memory(step)
+
+    bare = extraction.KegNet(teacher, generator, decoder)
+    bare.compile(keras.optimizers.SGD(), ExtractionSettings(alpha=settings.alpha))
+    y, z = extraction.sample(0, 0, *_shape(generator, settings), "onehot")
+
+    @tf.function(jit_compile=settings.jit_compile)
+    def passes(y, z):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch((y, z))
+            terms, _ = bare.compute_losses(y, z, training=True)
+        return tape.gradient(terms["loss"], (y, z))
+
+    row = timing.compare(
+        "generator step",
+        step,
+        "forward and input-gradient pass",
+        lambda: [passes(y, z) for _ in range(steps)],
+        steps,
+        repeats,
+    )
+    return row | _said(settings) | {"memory": memory}
+
+
+def generators_together(
+    teacher: keras.Model,
+    generators: list[keras.Model],
+    decoders: list[keras.Model],
+    settings: ExtractionSettings,
+    *,
+    steps: int,
+    repeats: int,
+) -> dict:
+    """A training step of k generators together beside one of each in k plain Python loops.
+
+    The reference draws a batch and calls `train_on_batch`, `steps` times for each generator in
+    turn, without XLA; it trains copies.
+
+    Args:
+        teacher: classifier from x to logits.
+        generators: k models from (y, z) to x, alike but for their weights.
+        decoders: k models from x to z, alike but for their weights.
+        settings: of extraction; XLA compiles the step of all where it says so.
+        steps: of each generator in one timed call; ours are one execution.
+        repeats: timed calls.
+
+    Returns:
+        As `timing.compare`, with "generators", "batch_size", "beta", "gamma", "distance", "jitter"
+        and "jit_compile".
+    """
+    shape = _shape(generators[0], settings)
+    together = extraction.Ensemble(teacher, generators, decoders)
+    together.compile(
+        keras.optimizers.Adam(),
+        settings,
+        jit_compile=settings.jit_compile,
+        steps_per_execution=steps,
+    )
+    ours = timing.executed(together, extraction.stream_together(range(len(generators)), *shape))
+    alone = []
+    for pair in zip(generators, decoders, strict=True):
+        copies = (model.from_config(model.get_config()) for model in pair)
+        kegnet = extraction.KegNet(teacher, *copies)
+        kegnet.compile(keras.optimizers.Adam(), settings, jit_compile=False)
+        alone.append(kegnet)
+
+    def loops():
+        for seed, kegnet in enumerate(alone):
+            for step in range(steps):
+                kegnet.train_on_batch(*extraction.sample(seed, step, *shape, "onehot"))
+
+    row = timing.compare(
+        "generators together",
+        ours,
+        "plain loops of train_on_batch, one after another",
+        loops,
+        steps,
+        repeats,
+    )
+    row |= {"generators": len(generators), **_said(settings)}
+    return row | {"jit_compile": settings.jit_compile}
+
+
+def compilation(
+    teacher: keras.Model,
+    generator: keras.Model,
+    decoder: keras.Model,
+    settings: ExtractionSettings,
+    *,
+    steps: int,
+    repeats: int,
+) -> dict:
+    """A training step of a generator compiled by XLA beside the same without.
+
+    Args:
+        teacher: classifier from x to logits.
+        generator: model from (y, z) to x.
+        decoder: model from x to z.
+        settings: of extraction, but for its choice of XLA.
+        steps: in one timed call.
+        repeats: timed calls.
+
+    Returns:
+        As `timing.compare`, with "batch_size", "beta", "gamma", "distance" and "jitter".
+    """
+    models = teacher, generator, decoder
+    xla, plain = (
+        _training(*models, dataclasses.replace(settings, jit_compile=choice), steps)
+        for choice in (True, False)
+    )
+    row = timing.compare("generator step, XLA", xla, "without XLA", plain, steps, repeats)
+    return row | _said(settings)
+
+
+def diversity(
+    data_shape: tuple[int, ...],
+    latent_dim: int,
+    settings: ExtractionSettings,
+    *,
+    steps: int,
+    repeats: int,
+) -> dict:
+    """The diversity loss and its gradient beside Equation 10 as it is written, all pairs at once.
+
+    Args:
+        data_shape: of one example.
+        latent_dim: length of z.
+        settings: of extraction, whose batch size and distance count.
+        steps: in one timed call.
+        repeats: timed calls.
+
+    Returns:
+        As `timing.compare`, with "batch_size", "distance", "memory" and "reference_memory": bytes
+        that the process holds at most in a first call, less those before.
+    """
+    batch_size, distance = settings.batch_size, settings.distance
+    z = tf.random.stateless_normal((batch_size, latent_dim), (0, 0))
+    x = tf.random.stateless_normal((batch_size, *data_shape), (0, 1))
+
+    def call(loss):
+        @tf.function
+        def gradient(z, x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = loss(z, x, distance)
+            return value, tape.gradient(value, x)
+
+        return lambda: [gradient(z, x) for _ in range(steps)]
+
+    ours, naive = call(extraction.diversity_loss), call(pairwise_diversity)
+    memory = {
+        "memory": timing.peak_memory(ours),
+        "reference_memory": timing.peak_memory(naive),
+    }
+    row = timing.compare("diversity loss", ours, "all pairs at once", naive, steps, repeats)
+    return row | {"batch_size": batch_size, "distance": distance} | memory
+
+
+def pairwise_diversity(z: tf.Tensor, x: tf.Tensor, distance: str) -> tf.Tensor:
+    """Equation 10 with a tensor of all pairs' features, as in the release.
+
+    Args:
+        z: latents, [batch, latent_dim].
+        x: generated data, [batch, ...], standardised.
+        distance: "l1" or "l2".
+    """
+    power = {"l1": tf.abs, "l2": tf.square}[distance]
+    x = tf.reshape(x, (x.shape[0], -1))
+    data = tf.reduce_mean(power(x[:, None] - x[None]), axis=2)
+    latent = tf.reduce_mean(tf.square(z[:, None] - z[None]), axis=2)
+    return tf.exp(-tf.reduce_mean(latent * data))
+
+
+def _training(teacher, generator, decoder, settings, steps):
+    """A function that trains `steps` steps in one execution."""
+    kegnet = extraction.KegNet(teacher, generator, decoder)
+    kegnet.compile(
+        keras.optimizers.Adam(),
+        settings,
+        jit_compile=settings.jit_compile,
+        steps_per_execution=steps,
+    )
+    return timing.executed(kegnet, extraction.stream(0, *_shape(generator, settings)))
+
+
+def _shape(generator, settings):
+    """Sizes of a batch as `extraction.sample` takes them."""
+    return settings.batch_size, generator.num_classes, generator.latent_dim
+
+
+def _said(settings):
+    """What a row says of the settings."""
+    return {key: getattr(settings, key) for key in ("batch_size", *_WEIGHTS)}

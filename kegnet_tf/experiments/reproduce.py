@@ -1,0 +1,171 @@
+"""Tables 2 and 3 of the paper: students x arms x seeds of each data set, ours beside theirs."""
+
+import dataclasses
+import functools
+import logging
+import pathlib
+from collections.abc import Callable, Mapping
+
+import ml_collections
+
+from kegnet_tf import runs, synthesis
+from kegnet_tf.configs import fashion, letter, mnist, pendigits, shuttle, svhn
+from kegnet_tf.experiments import ablation, cells, paper, tables
+from kegnet_tf.experiments.executors import Executor
+from kegnet_tf.experiments.settings import ReproduceSettings
+
+logger = logging.getLogger(__name__)
+
+PRESETS = {
+    "shuttle": shuttle.get_config,
+    "pendigits": pendigits.get_config,
+    "letter": letter.get_config,
+    "mnist": mnist.get_config,
+    "fashion": fashion.get_config,
+    "svhn": svhn.get_config,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduction:
+    """What came out of it.
+
+    Attributes:
+        content: of `results.json`, or of `ablation.json`.
+        text: its tables in Markdown, and where everything is.
+    """
+
+    content: dict
+    text: str
+
+
+def reproduce(
+    workdir: str | pathlib.Path,
+    settings: ReproduceSettings,
+    *,
+    data: runs.DataOptions | None = None,
+    executor: Executor | None = None,
+    presets: Mapping[str, Callable[[str], ml_collections.ConfigDict]] = PRESETS,
+    lines: Mapping[str, ablation.Line] = ablation.LINES,
+) -> Reproduction:
+    """Trains the cells that are missing, and writes the tables of all that stand.
+
+    Each data set gets a folder, with a file and a JSON for each generator and student: what is
+    complete there is kept, so that a second call goes on where the first was ended. Then come
+    `results.json`, `results.md` and `results.png`; with `settings.ablation`, `ablation.json` and
+    `ablation.md` instead.
+
+    Args:
+        workdir: the folder of all data sets; made where it is missing.
+        settings: which cells are made.
+        data: where real data come from; None for the presets' where they are at hand.
+        executor: where the training runs; None for this process.
+        presets: `get_config` of a preset by the name of its data set.
+        lines: what an ablation compares, "preset" among them.
+
+    Raises:
+        ValueError: on bad input, before anything is trained.
+    """
+    workdir, executor = pathlib.Path(workdir).resolve(), executor or Executor()
+    executor.check()
+    data = _absolute(data or runs.DataOptions())
+    settings.check(data)
+    jobs = []
+    for name in settings.datasets:
+        config = settings.configured(name, presets[name])
+        if not (config.teacher or settings.teacher):
+            message = f"No teacher ships for {name!r}: --dataset={name} --teacher=FILE.keras "
+            if settings.dataset:
+                raise ValueError(f"`teacher` must be given. {message}does. Received: ''.")
+            logger.warning("%sadds it to the table.", message)
+            continue
+        jobs += _jobs(workdir / name, config, settings, data, lines)
+    keys = _train([job for _, job in jobs], settings.seeds, executor)
+    if settings.ablation:
+        return _write_ablation(workdir, jobs, keys)
+    return _write(workdir)
+
+
+def _absolute(data):
+    """The same options for a worker in another folder."""
+    paths = {
+        name: str(pathlib.Path(path).resolve())
+        for name in ("eval_data", "source_dir")
+        if (path := getattr(data, name))
+    }
+    return dataclasses.replace(data, **paths)
+
+
+def _jobs(folder, config, settings, data, lines):
+    """(line, job) of a data set; "" for the line where the arms are compared."""
+    arms = config.arms
+    config.arms = tuple(arm for arm in arms if arm != cells.REAL)  # no run knows that one
+    teacher = str(pathlib.Path(settings.teacher).resolve()) if settings.teacher else ""
+    opened = functools.partial(
+        runs.Run, teacher=teacher, students=tuple(settings.students), data=data
+    )
+    job = cells.Job(folder.name, opened(config, folder), arms, settings.authors)
+    return ablation.jobs(job, opened, lines) if settings.ablation else [("", job)]
+
+
+def _train(jobs, seeds, executor):
+    """Makes what is missing of some jobs; (name, arm, seed) of all their cells."""
+    own = list(dict.fromkeys(jobs))
+    for job in own:
+        cells.check(job)
+    tasks = [
+        (job, (name, arm, seed))
+        for job in own
+        for name, arm in cells.prepare(job)
+        for seed in range(seeds if arm in synthesis.SOURCES else 1)
+    ]
+    with executor.opened() as execute:
+        for borrowing in (False, True):  # whose generators may be those of the preset
+            group = [(job,) for job in own if bool(job.origin) == borrowing]
+            for _ in execute(cells.extract, group):
+                pass
+        for row in execute(cells.cell, tasks):
+            logger.info("{dataset}: {name}, {arm}, seed {seed}: {last:.2%}".format(**row))
+    return {key for _, key in tasks}
+
+
+def _write(workdir):
+    """Writes the tables and the picture of all that is complete below `workdir`."""
+    datasets, rows = {}, []
+    for name, printed in paper.PRINTED.items():
+        folder = workdir / name
+        if (folder / "teacher.json").exists():
+            finished = cells.finished(folder)
+            rows += finished
+            files = (folder / "generators").glob("?.json")
+            timed = finished + [runs.read_json(path) for path in files]
+            datasets[name] = {
+                **runs.read_json(folder / "teacher.json"),
+                "paper": printed["original"],
+                "seconds": sum(row["seconds"] or 0.0 for row in timed),
+            }
+    content = {"versions": runs.versions(), "datasets": datasets, "cells": rows}
+    content["summary"] = tables.summarise(rows)
+    with runs.whole(workdir / "results.png") as partial:
+        runs.comparison(tables.panels(content["summary"]), partial)
+    return _written(workdir, "results", content, tables.markdown(content))
+
+
+def _write_ablation(workdir, jobs, keys):
+    """Writes the table of the cells that were asked for; both jobs of a data set count."""
+    rows = [
+        {"line": line, **row}
+        for line, job in jobs
+        for row in cells.finished(job.run.workdir)
+        if (row["name"], row["arm"], row["seed"]) in keys
+    ]
+    content = {"versions": runs.versions(), "cells": rows}
+    content["summary"] = tables.summarise(rows)
+    return _written(workdir, "ablation", content, ablation.markdown(content["summary"]))
+
+
+def _written(workdir, name, content, text):
+    runs.write_json(workdir / f"{name}.json", content)
+    with runs.whole(workdir / f"{name}.md") as partial:
+        partial.write_text(text)
+    return Reproduction(content, f"{text}\nEverything is in {workdir}.")

@@ -1,0 +1,174 @@
+"""A model as the files that run on a device, each checked against the model."""
+
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+import tabulate
+
+from kegnet_tf.export import conversion, predictors
+
+# Share of answers that must be the model's own; ours.
+BARS = {
+    "saved_model": 0.999,
+    "litert_float32": 0.999,
+    "litert_float16": 0.999,
+    "litert_dynamic_range": 0.98,
+    "litert_int8": 0.98,
+    "litert_int8_integer_only": 0.98,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedFile:
+    """One file of an export, beside its Keras model; a row of `exports` in `report.json`.
+
+    Attributes:
+        format: "saved_model", or one of `FORMATS`.
+        batch: how many examples it takes at a time: 1, or "any".
+        path: relative to the export's folder.
+        bytes: its size; None where there is no such file, and then all measures are None.
+        max_abs_error: largest absolute difference of a logit on synthetic data.
+        agreement: share of synthetic examples with the same largest logit.
+        real_max_abs_error: same as `max_abs_error`, on real data; None without them.
+        real_agreement: same as `agreement`, on real data; None without them.
+        accuracy: share of real examples whose largest logit is their label; None without them.
+        note: None, or says that an agreement lies below the format's entry of `BARS`, or why there
+            is no such file.
+    """
+
+    format: str
+    batch: int | str
+    path: str
+    bytes: int | None = None
+    max_abs_error: float | None = None
+    agreement: float | None = None
+    real_max_abs_error: float | None = None
+    real_agreement: float | None = None
+    accuracy: float | None = None
+    note: str | None = None
+
+
+def export_model(
+    model: keras.Model,
+    folder: str | pathlib.Path,
+    x: np.ndarray,
+    *,
+    calibration: np.ndarray | None = None,
+    formats: Sequence[str] = conversion.FORMATS,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+    raw: tuple | None = None,
+) -> list[ExportedFile]:
+    """Writes a SavedModel and LiteRT files, and checks each against the Keras model.
+
+    Args:
+        model: a built Keras model of one input that answers in logits.
+        folder: made where it is missing; it gets `saved_model/` and, of each format, a file that
+            takes any number of examples, such as `student_float32.tflite`, and one that takes one
+            at a time, such as `student_float32_batch1.tflite`.
+        x: data to compare on, [size, ...], float32, as the model expects them.
+        calibration: data that fix the ranges of int8 activations, [size, ...], float32, as the
+            model expects them; `x` if None.
+        formats: names among `FORMATS`.
+        test: real data to compare on as well, (x, label), or None.
+        raw: of `save`, for the SavedModel's `serving_raw`.
+
+    Returns:
+        One `ExportedFile` a file, the SavedModel first; a file that could not be made has its
+        entry too.
+
+    Raises:
+        OSError: if a file cannot be written.
+        ValueError: if a format is unknown.
+    """
+    unknown = [form for form in formats if form not in conversion.FORMATS]
+    if unknown:
+        raise ValueError(
+            f"`formats` must be among {', '.join(conversion.FORMATS)}. Received: {unknown[0]!r}."
+        )
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    calibration = x if calibration is None else calibration
+    parts = [(x, _outputs(model, x), None)]
+    if test:
+        parts.append((test[0], _outputs(model, test[0]), test[1]))
+    conversion.save(model, folder / "saved_model", raw=raw)
+    rows = [_checked("saved_model", "any", folder / "saved_model", parts)]
+    with tempfile.TemporaryDirectory() as scratch:
+        conversion.save(model, scratch, batch=1)
+        for form in formats:
+            for batch, source in (("any", folder / "saved_model"), (1, scratch)):
+                name = form.replace("litert", "student") + ("_batch1" if batch == 1 else "")
+                path = folder / f"{name}.tflite"
+                try:
+                    content = conversion.convert(source, form, calibration)
+                except ValueError as error:
+                    note = f"not written: {error}"
+                    rows.append(ExportedFile(form, batch, path.name, note=note))
+                    continue
+                path.write_bytes(content)
+                rows.append(_checked(form, batch, path, parts))
+    return rows
+
+
+def size(path: str | pathlib.Path) -> int:
+    """Bytes of a file, or of a folder's files.
+
+    A SavedModel's `fingerprint.pb` does not count: it is random, of a length that varies.
+    """
+    path = pathlib.Path(path)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(f.stat().st_size for f in files if f.is_file() and f.name != "fingerprint.pb")
+
+
+def file_table(rows: Iterable[ExportedFile]) -> str:
+    """Markdown table of exported files; what is None stays empty."""
+    cells = [
+        [
+            "" if (value := getattr(row, field)) is None else form.format(value)
+            for field, form in _COLUMNS.values()
+        ]
+        for row in rows
+    ]
+    return tabulate.tabulate(cells, list(_COLUMNS), tablefmt="github", disable_numparse=True)
+
+
+# By heading: a field, and how `str.format` writes it.
+_COLUMNS = {
+    "export": ("format", "{}"),
+    "batch": ("batch", "{}"),
+    "path": ("path", "{}"),
+    "bytes": ("bytes", "{:,}"),
+    "error": ("max_abs_error", "{:.1e}"),
+    "agreement": ("agreement", "{:.2%}"),
+    "real error": ("real_max_abs_error", "{:.1e}"),
+    "real agreement": ("real_agreement", "{:.2%}"),
+    "accuracy": ("accuracy", "{:.2%}"),
+    "note": ("note", "{}"),
+}
+
+
+def _checked(form, batch, path, parts):
+    """The `ExportedFile` of a file that was written."""
+    measured, note = {}, None
+    predict = predictors.predictor(path)
+    for kind, (x, reference, label) in zip(("", "real_"), parts, strict=False):
+        outputs = _outputs(predict, x)
+        answers = outputs.argmax(axis=-1)
+        agreement = float(np.mean(answers == reference.argmax(axis=-1)))
+        measured[f"{kind}max_abs_error"] = float(np.max(np.abs(outputs - reference)))
+        measured[f"{kind}agreement"] = agreement
+        if label is not None:
+            measured["accuracy"] = float(np.mean(answers == label))
+        if agreement < BARS[form]:
+            where = f"{agreement:.2%} of {'real' if kind else 'synthetic'} data"
+            note = f"agrees with the student in {where}, below {BARS[form]:.1%}"
+    return ExportedFile(form, batch, path.name, size(path), **measured, note=note)
+
+
+def _outputs(predict, x, size=500):
+    batches = (x[start : start + size] for start in range(0, len(x), size))
+    return np.concatenate([np.asarray(predict(batch)) for batch in batches])

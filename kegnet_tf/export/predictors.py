@@ -1,0 +1,146 @@
+"""Any file that a model was saved in, as a function from data to its outputs."""
+
+import dataclasses
+import pathlib
+import statistics
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kegnet_tf import compression  # noqa: F401 (registers the Tucker layers of students)
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """Function from a batch of any size, an array, to the outputs of a file.
+
+    Attributes:
+        predict: the function.
+        input_shape: of one example.
+        num_classes: length of an output.
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    input_shape: tuple
+    num_classes: int
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.predict(x)
+
+
+def predictor(path: str | pathlib.Path) -> Predictor:
+    """Predictor of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+
+    Raises:
+        ValueError: if it is none of them, or broken.
+    """
+    path = pathlib.Path(path)
+    try:
+        if path.suffix == ".keras":
+            model = keras.saving.load_model(path, compile=False)
+            return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
+        if path.suffix == ".tflite":
+            return litert_predictor(path)
+        return saved_model_predictor(path)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            "`model` must be a .keras file, a SavedModel's folder or a .tflite file. "
+            f"Received: {path} ({reason})"
+        ) from error
+
+
+def saved_model_predictor(
+    path: str | pathlib.Path, signature: str = "serving_default"
+) -> Predictor:
+    """Predictor of one signature, from one input to one output, of a SavedModel."""
+    loaded = tf.saved_model.load(str(path))
+    function = loaded.signatures[signature]
+    ((name, spec),) = function.structured_input_signature[1].items()
+    (outputs,) = function.structured_outputs.values()
+
+    def predict(x):
+        predict.model = loaded  # keeps the variables alive
+        (output,) = function(**{name: tf.constant(x)}).values()
+        return output.numpy()
+
+    return Predictor(predict, tuple(spec.shape[1:]), outputs.shape[-1])
+
+
+def litert_predictor(path: str | pathlib.Path) -> Predictor:
+    """Predictor of a `.tflite` file, from float data to float outputs.
+
+    A file that takes or gives integers gets them by its own scale and zero point. A file of one
+    example at a time is asked one example after another.
+    """
+    interpreter = Interpreter(str(path))
+    (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+    shape = None
+
+    def answer(x):
+        nonlocal shape
+        if shape != x.shape:
+            interpreter.resize_tensor_input(inputs["index"], x.shape)
+            interpreter.allocate_tensors()
+            shape = x.shape
+        interpreter.set_tensor(inputs["index"], _quantised(x, inputs))
+        interpreter.invoke()
+        return _dequantised(interpreter.get_tensor(outputs["index"]), outputs)
+
+    def predict(x):
+        if inputs["shape_signature"][0] != 1:
+            return answer(x)
+        return np.concatenate([answer(x[row : row + 1]) for row in range(len(x))])
+
+    return Predictor(predict, tuple(inputs["shape"][1:].tolist()), int(outputs["shape"][-1]))
+
+
+def quantisation(path: str | pathlib.Path) -> tuple[tuple[float, int], tuple[float, int]]:
+    """(scale, zero point) of the input and of the output of a `.tflite` file; (0.0, 0) for floats.
+
+    An integer q stands for the number scale * (q - zero point).
+    """
+    interpreter = Interpreter(str(path))
+    (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+    return inputs["quantization"], outputs["quantization"]
+
+
+def latency(
+    predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, repeats: int = 100
+) -> float:
+    """Median time of one call in milliseconds, after ten calls that do not count.
+
+    Args:
+        predict: function from a batch to outputs.
+        x: the batch.
+        repeats: calls that count.
+    """
+    seconds = []
+    for _ in range(10 + repeats):
+        started = time.perf_counter()
+        predict(x)
+        seconds.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(seconds[10:])
+
+
+def _quantised(x, details):
+    """Float data as the tensor of these details expects them."""
+    if np.issubdtype(details["dtype"], np.floating):
+        return x
+    scale, zero_point = details["quantization"]
+    limits = np.iinfo(details["dtype"])
+    return np.clip(np.round(x / scale) + zero_point, limits.min, limits.max).astype(
+        details["dtype"]
+    )
+
+
+def _dequantised(values, details):
+    """Floats that the values of the tensor of these details stand for."""
+    if np.issubdtype(details["dtype"], np.floating):
+        return values
+    scale, zero_point = details["quantization"]
+    return np.float32(scale) * (values.astype(np.float32) - zero_point)

@@ -1,0 +1,47 @@
+"""What a teacher knows, extracted as generators of artificial data (KegNet)."""
+
+from kegnet_tf.extraction.decoder import Decoder
+from kegnet_tf.extraction.devices import Devices, compilation, copies
+from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator
+from kegnet_tf.extraction.kegnet import ClassBalance, KegNet
+from kegnet_tf.extraction.latents import derive_seed, sample, stream
+from kegnet_tf.extraction.losses import (
+    DISTANCES,
+    TERMS,
+    classifier_loss,
+    decoder_loss,
+    diversity_loss,
+    statistics_loss,
+)
+from kegnet_tf.extraction.recognition import GeneratorResult, least_recognition, recognition
+from kegnet_tf.extraction.settings import ExtractionSettings
+from kegnet_tf.extraction.together import Ensemble, stream_together
+from kegnet_tf.extraction.training import extract, trained_together
+
+__all__ = [
+    "DISTANCES",
+    "TERMS",
+    "ClassBalance",
+    "Decoder",
+    "DenseGenerator",
+    "Devices",
+    "Ensemble",
+    "ExtractionSettings",
+    "GeneratorResult",
+    "ImageGenerator",
+    "KegNet",
+    "classifier_loss",
+    "compilation",
+    "copies",
+    "decoder_loss",
+    "derive_seed",
+    "diversity_loss",
+    "extract",
+    "least_recognition",
+    "recognition",
+    "sample",
+    "statistics_loss",
+    "stream",
+    "stream_together",
+    "trained_together",
+]

@@ -1,0 +1,172 @@
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="kegnet_tf")
+class ImageGenerator(keras.Model):
+    """Generator G of images: dense layers, then transposed convolutions that double the size.
+
+    Every hidden layer has batch norm and ReLU. The first transposed convolution, from one pixel
+    to the smallest image, is written as the dense layer that it is. The output passes a tanh;
+    then each channel of each image is standardised.
+
+    Args:
+        image_shape: (height, width, channels), at least 8 pixels each way.
+        num_classes: length of y.
+        latent_dim: length of z.
+        units: of the dense layers.
+        filters: of the transposed convolutions but the last, which has the image's channels.
+            Each entry doubles the size once.
+        seed: integer that fixes the initial weights, or None.
+        **kwargs: of `keras.Model`.
+
+    Raises:
+        ValueError: if the image is smaller than 8 pixels, or a size is not positive.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        num_classes: int,
+        latent_dim: int = 10,
+        units: Sequence[int] = (256, 128),
+        filters: Sequence[int] = (64, 16, 4),
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if len(image_shape) != 3 or min(image_shape[:2]) < 8 or image_shape[2] < 1:
+            raise ValueError(
+                "`image_shape` must be (height, width, channels), at least 8 pixels each way. "
+                f"Received: {image_shape}."
+            )
+        if not filters or min((num_classes, latent_dim, *units, *filters)) < 1:
+            raise ValueError(
+                "`num_classes`, `latent_dim`, `units` and `filters` must be positive. Received: "
+                f"{num_classes}, {latent_dim}, {units}, {filters}."
+            )
+        self.image_shape = tuple(image_shape)
+        self.num_classes = num_classes
+        self.latent_dim = latent_dim
+        self.units = tuple(units)
+        self.filters = tuple(filters)
+        self.seed = seed
+        self.network = self._network()
+        self.built = True
+
+    def _network(self):
+        initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
+        doublings = len(self.filters)
+        height, width = (math.ceil(side / 2**doublings) for side in self.image_shape[:2])
+        shared = {"use_bias": False, "kernel_initializer": initializer}
+        network = [keras.Input((self.num_classes + self.latent_dim,))]
+
+        def hidden(*linear):
+            # 0.9 is the release's momentum in Keras' sense.
+            network.extend([*linear, layers.BatchNormalization(momentum=0.9), layers.ReLU()])
+
+        for units in self.units:
+            hidden(layers.Dense(units, **shared))
+        smallest = (height, width, self.filters[0])
+        hidden(layers.Dense(math.prod(smallest), **shared), layers.Reshape(smallest))
+        for filters in self.filters[1:]:
+            hidden(layers.Conv2DTranspose(filters, 4, 2, "same", **shared))
+        network.append(
+            layers.Conv2DTranspose(
+                self.image_shape[2], 4, 2, "same", activation="tanh", kernel_initializer=initializer
+            )
+        )
+        surplus = (
+            height * 2**doublings - self.image_shape[0],
+            width * 2**doublings - self.image_shape[1],
+        )
+        if any(surplus):
+            network.append(
+                layers.Cropping2D([(extra // 2, extra - extra // 2) for extra in surplus])
+            )
+        return keras.Sequential(network)
+
+    def call(self, inputs, training=None):
+        x = self.network(ops.concatenate(inputs, axis=-1), training=training)
+        mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)
+        return (x - mean) * ops.rsqrt(variance + keras.config.epsilon())
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "num_classes": self.num_classes,
+            "latent_dim": self.latent_dim,
+            "units": self.units,
+            "filters": self.filters,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="kegnet_tf")
+class DenseGenerator(keras.Model):
+    """Generator G of vectors: dense layers.
+
+    Every hidden layer has ELU, then batch norm. The output passes a batch norm without gamma and
+    beta, which standardises each feature over the batch.
+
+    Args:
+        features: length of x.
+        num_classes: length of y.
+        latent_dim: length of z.
+        units: of the hidden layers.
+        seed: integer that fixes the initial weights, or None.
+        **kwargs: of `keras.Model`.
+
+    Raises:
+        ValueError: if a size is not positive.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        num_classes: int,
+        latent_dim: int = 10,
+        units: Sequence[int] = (120, 120),
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if min((features, num_classes, latent_dim, *units)) < 1:
+            raise ValueError(
+                "`features`, `num_classes`, `latent_dim` and `units` must be positive. Received: "
+                f"{features}, {num_classes}, {latent_dim}, {units}."
+            )
+        self.features = features
+        self.num_classes = num_classes
+        self.latent_dim = latent_dim
+        self.units = tuple(units)
+        self.seed = seed
+        self.network = self._network()
+        self.built = True
+
+    def _network(self):
+        initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
+        network = [keras.Input((self.num_classes + self.latent_dim,))]
+        for units in self.units:
+            network.append(layers.Dense(units, "elu", kernel_initializer=initializer))
+            network.append(layers.BatchNormalization(momentum=0.9))
+        network.append(layers.Dense(self.features, use_bias=False, kernel_initializer=initializer))
+        network.append(layers.BatchNormalization(momentum=0.9, center=False, scale=False))
+        return keras.Sequential(network)
+
+    def call(self, inputs, training=None):
+        return self.network(ops.concatenate(inputs, axis=-1), training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "features": self.features,
+            "num_classes": self.num_classes,
+            "latent_dim": self.latent_dim,
+            "units": self.units,
+            "seed": self.seed,
+        }

@@ -1,0 +1,104 @@
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+def derive_seed(seed: int, stage: str, *indices: int) -> int:
+    """Seed of one stream of a run: another integer for each stage and index.
+
+    Args:
+        seed: the run's integer seed.
+        stage: name of the stage, such as "extraction".
+        *indices: non-negative integers, such as a generator's.
+
+    Returns:
+        An integer in [0, 2^31).
+    """
+    words = np.random.SeedSequence([seed, zlib.crc32(stage.encode())], spawn_key=indices)
+    return int(words.generate_state(1)[0] >> 1)
+
+
+def sample(
+    seed: int,
+    step: int | tf.Tensor,
+    batch_size: int,
+    num_classes: int,
+    latent_dim: int,
+    labels: str,
+    class_prior: Sequence[float] = (),
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws one batch of (y, z): the same one for the same seed and step.
+
+    Args:
+        seed: integer.
+        step: integer or scalar tensor; the batch's place in its stream.
+        batch_size: rows.
+        num_classes: length of y.
+        latent_dim: length of z.
+        labels: "onehot" for one class a row, or "uniform" for elementwise U(0, 1), not normalised.
+        class_prior: how often each class is the largest entry of y, in any unit; empty for all
+            alike. Under "uniform", entry k is then U(0, 1) to the power of 1 / (num_classes p_k)
+            (weighted sampling of Efraimidis and Spirakis, 2006), which leaves equal shares as
+            they are.
+
+    Returns:
+        (y, z), float32: label vectors, [batch, num_classes], and latents from N(0, I),
+        [batch, latent_dim].
+
+    Raises:
+        ValueError: if `labels` is neither, or `class_prior` no law of that many classes.
+    """
+    if len(class_prior):
+        prior = np.asarray(class_prior, np.float32)
+        if prior.shape != (num_classes,) or not prior.min() >= 0 or not 0 < prior.sum() < np.inf:
+            raise ValueError(
+                f"`class_prior` must hold {num_classes} shares, 0 or more, not all 0. "
+                f"Received: {class_prior}."
+            )
+        prior /= prior.sum()
+    place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    seed_y, seed_z = tf.unstack(tf.random.split(place, 2))
+    if labels == "onehot":
+        if len(class_prior):
+            odds = tf.math.log(prior)[None]
+            (label,) = tf.random.stateless_categorical(odds, batch_size, seed_y)
+        else:
+            label = tf.random.stateless_uniform([batch_size], seed_y, 0, num_classes, tf.int32)
+        y = tf.one_hot(label, num_classes)
+    elif labels == "uniform":
+        y = tf.random.stateless_uniform([batch_size, num_classes], seed_y)
+        if len(class_prior):
+            y **= tf.math.reciprocal(num_classes * prior)  # infinite at 0, which leaves 0
+    else:
+        raise ValueError(f"`labels` must be 'onehot' or 'uniform'. Received: {labels!r}.")
+    return y, tf.random.stateless_normal([batch_size, latent_dim], seed_z)
+
+
+def stream(
+    seed: int,
+    batch_size: int,
+    num_classes: int,
+    latent_dim: int,
+    labels: str = "onehot",
+    start: int = 0,
+) -> tf.data.Dataset:
+    """Endless stream of `sample`'s batches.
+
+    Args:
+        seed: integer.
+        batch_size: rows of a batch.
+        num_classes: length of y.
+        latent_dim: length of z.
+        labels: as in `sample`. The default is the paper's law for training a generator.
+        start: the first batch's place; above 0 to go on where an earlier stream was left.
+
+    Returns:
+        A `tf.data.Dataset` of (y, z).
+    """
+    return (
+        tf.data.Dataset.counter(start)
+        .map(lambda step: sample(seed, step, batch_size, num_classes, latent_dim, labels))
+        .prefetch(2)
+    )

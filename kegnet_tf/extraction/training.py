@@ -1,0 +1,145 @@
+import functools
+import os
+import pathlib
+from collections.abc import Sequence
+
+import keras
+
+from kegnet_tf.extraction import latents
+from kegnet_tf.extraction.callbacks import Backup, LastFinite
+from kegnet_tf.extraction.devices import Devices, compilation, copies
+from kegnet_tf.extraction.kegnet import KegNet
+from kegnet_tf.extraction.settings import ExtractionSettings
+from kegnet_tf.extraction.together import Ensemble, Members, check_length, stream_together
+
+
+def extract(
+    teacher: keras.Model,
+    generators: Sequence[keras.Model],
+    decoders: Sequence[keras.Model],
+    settings: ExtractionSettings | None = None,
+    *,
+    seeds: Sequence[int],
+    devices: Devices | None = None,
+    backup: str | os.PathLike | None = None,
+    callbacks: Sequence[Sequence[keras.callbacks.Callback]] = (),
+    verbose: int = 2,
+) -> list[keras.callbacks.History]:
+    """Trains generators on a teacher, all at once where `trained_together` says so.
+
+    Each ends with the weights that it would have alone, up to rounding.
+
+    Args:
+        teacher: classifier from x to logits; it stays as it is.
+        generators: models from (y, z) to x, trained in place; alike but for their weights where
+            they are trained together.
+        decoders: models from x to z, one for each generator, trained in place.
+        settings: losses, steps and learning rate, the same for all; None for the defaults.
+        seeds: integer of the stream of (y, z), for each generator.
+        devices: where and in what precision the steps are computed; None for one device and the
+            models' own precision.
+        backup: path, ending in .weights.h5, that holds the state after each epoch but the last.
+            Where it stands already, training goes on from there, to the same end. Several
+            generators that are trained one after another have a file each, with the generator's
+            place in the list in its name: "a-0.weights.h5" of "a.weights.h5".
+        callbacks: a list of Keras callbacks for each generator, or () for none. Their model is a
+            `KegNet` of that generator; of several trained together, they see the begin and the end
+            of training and of epochs, not batches.
+        verbose: as in `keras.Model.fit`; of several trained together, means are printed.
+
+    Returns:
+        Keras' `History` for each generator, of the losses and of what the teacher says of the data.
+        Where a loss or a weight was not finite after an epoch, it ends with that epoch,
+        `history.model.stop_training` is true, and the networks hold the state of the epoch before;
+        the other generators train on.
+
+    Raises:
+        ValueError: if a setting lies outside its range, lists differ in length, or networks that
+            are trained together are not alike.
+    """
+    settings, devices = settings or ExtractionSettings(), devices or Devices()
+    settings.check()
+    callbacks = callbacks or [()] * len(generators)
+    for name, of_each in (("decoders", decoders), ("seeds", seeds), ("callbacks", callbacks)):
+        check_length(name, of_each, generators)
+    if len(generators) > 1 and trained_together(teacher, devices):
+        pairs = generators, decoders
+        return _train_together(teacher, *pairs, settings, seeds, backup, callbacks, verbose)
+    members = zip(
+        generators, decoders, seeds, _paths(backup, len(generators)), callbacks, strict=True
+    )
+    return [
+        _train_alone(teacher, generator, decoder, settings, seed, devices, path, own, verbose)
+        for generator, decoder, seed, path, own in members
+    ]
+
+
+def trained_together(teacher: keras.Model, devices: Devices | None = None) -> bool:
+    """Whether `extract` trains several generators of this teacher at once.
+
+    Small dense networks are bound by overhead, which those trained together share, on one device.
+
+    Args:
+        teacher: classifier from x to logits.
+        devices: as in `extract`.
+    """
+    return len(teacher.input_shape) == 2 and devices in (None, Devices())
+
+
+def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, callbacks, verbose):
+    with copies([teacher, generator, decoder], settings.batch_size, devices) as made:
+        kegnet = KegNet(*made, dtype=devices.policy)
+        kegnet.compile(
+            keras.optimizers.Adam(settings.learning_rate),
+            settings,
+            **compilation(settings.jit_compile, settings.steps_per_epoch),
+        )
+        data = functools.partial(latents.stream, seed, *_shape(generator, settings))
+        return _fit(kegnet, data, settings, [LastFinite(), *callbacks], backup, verbose)
+
+
+def _train_together(teacher, generators, decoders, settings, seeds, backup, callbacks, verbose):
+    ensemble = Ensemble(teacher, generators, decoders)
+    adam = keras.optimizers.Adam(settings.learning_rate)
+    choices = {
+        "jit_compile": settings.jit_compile,
+        "steps_per_execution": settings.steps_per_epoch,
+    }
+    ensemble.compile(adam, settings, **choices)
+    members = [KegNet(teacher, *pair) for pair in zip(generators, decoders, strict=True)]
+    for member in members:
+        member.compile(adam, settings)  # the same one, which counts the steps for callbacks
+    data = functools.partial(stream_together, seeds, *_shape(generators[0], settings))
+    _fit(ensemble, data, settings, [Members(members, callbacks)], backup, verbose)
+    return [member.history for member in members]
+
+
+def _fit(trainer, data, settings, callbacks, backup, verbose):
+    """Trains from where a backup was left; `data` is a stream of (y, z) for a start."""
+    if backup:
+        if pathlib.Path(backup).exists():
+            trainer.load_weights(backup)
+        callbacks.append(Backup(backup))
+    done = int(trainer.epochs_done.numpy())
+    return trainer.fit(
+        data(start=done * settings.steps_per_epoch),
+        epochs=settings.epochs,
+        initial_epoch=done,
+        steps_per_epoch=settings.steps_per_epoch,
+        shuffle=False,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+def _shape(generator, settings):
+    return settings.batch_size, generator.num_classes, generator.latent_dim
+
+
+def _paths(backup, count):
+    """A path of a backup for each of the generators that are trained one after another."""
+    if not backup or count == 1:
+        return [backup] * count
+    path, ending = pathlib.Path(backup), ".weights.h5"
+    name = path.name.removesuffix(ending)
+    return [path.with_name(f"{name}-{index}{ending}") for index in range(count)]

@@ -1,0 +1,18 @@
+"""One run in one folder: its stages, its files, its report, and the flags that start it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["flags"],
+    submod_attrs={
+        "evaluation": ["evaluate", "evaluate_file"],
+        "pictures": ["comparison"],
+        "real_data": ["DataOptions"],
+        "report": ["Report", "versions"],
+        "run": ["Run"],
+        "setup": ["Setup"],
+        "teacher_training": ["build_network", "train_teacher"],
+        "workdir": ["claim", "read_curves", "read_json", "whole", "write_json"],
+    },
+)

@@ -1,0 +1,95 @@
+"""What a run refuses before it writes anything."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+
+import keras
+import ml_collections
+
+from kegnet_tf import compression, distillation, export, extraction, synthesis, teachers
+
+
+def check_preset(
+    config: ml_collections.ConfigDict,
+    classifier: keras.Model,
+    input_shape: tuple,
+    num_classes: int,
+) -> None:
+    """Refuses a preset that does not fit its teacher, or holds what no stage takes.
+
+    Args:
+        config: a preset.
+        classifier: the teacher with its own preprocessing.
+        input_shape: of the preset's data; () where it has none.
+        num_classes: of the preset's data; 0 where it has none.
+
+    Raises:
+        ValueError: if so.
+    """
+    found = classifier.input_shape[1:], classifier.output_shape[-1]
+    if input_shape not in ((), found[0]) or num_classes not in (0, found[1]):
+        raise ValueError(
+            f"`teacher` must map {input_shape} to {num_classes} classes for this preset. "
+            f"Received: {found[0]} to {found[1]}."
+        )
+    extraction.Devices(**config.devices).check()
+    extraction.ExtractionSettings(**config.extraction).check()
+    distillation.DistillationSettings(**config.distillation)  # raises if a value is wrong
+    for form in config.export.formats:
+        if form not in export.FORMATS:
+            raise ValueError(
+                f"`formats` must be among {', '.join(export.FORMATS)}. Received: {form!r}."
+            )
+    law = config.synthesis.labels, config.synthesis.class_prior
+    extraction.sample(0, 0, 1, found[1], 1, *law)  # raises if these are wrong
+    policy = [*inspect.signature(compression.compress).parameters][1:]
+    for name, settings in config.students.items():
+        for key in settings:
+            if key not in policy:
+                raise ValueError(
+                    f"`students.{name}` must hold some of {', '.join(policy)}. Received: {key!r}."
+                )
+    images = len(classifier.input_shape) == 4
+    for arm in config.arms:
+        if arm not in ("tucker", *synthesis.SOURCES):
+            raise ValueError(
+                f"`arms` must be among tucker, {', '.join(synthesis.SOURCES)}. Received: {arm!r}."
+            )
+    for drawn in {*config.arms, config.source} - {"tucker"}:
+        synthesis.shares_of(drawn, config.synthesis.mixture, images)  # raises if these are wrong
+
+
+def check_student(student: keras.Model, classifier: keras.Model) -> None:
+    """Refuses a student of other inputs or classes than its teacher's.
+
+    Args:
+        student: a classifier with its own preprocessing.
+        classifier: the teacher with its own preprocessing.
+
+    Raises:
+        ValueError: if so.
+    """
+    shapes = [(model.input_shape[1:], model.output_shape[-1]) for model in (student, classifier)]
+    scales = [teachers.input_scale(model) for model in (student, classifier)]
+    if shapes[0] != shapes[1] or scales[0] != scales[1]:
+        raise ValueError(
+            "`student` must map the teacher's inputs, preprocessed alike, to the teacher's "
+            f"classes, {shapes[1][0]} to {shapes[1][1]}. "
+            f"Received: {shapes[0][0]} to {shapes[0][1]}."
+        )
+
+
+def chosen(students: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Names of the students to make.
+
+    Args:
+        students: names asked for; empty for all.
+        known: the preset's.
+
+    Raises:
+        ValueError: if one is not known.
+    """
+    for name in students:
+        if name not in known:
+            raise ValueError(f"`students` must be among {', '.join(known)}. Received: {name!r}.")
+    return list(students or known)

@@ -1,0 +1,239 @@
+"""The stage of export: one student of a run, exported whole or not at all."""
+
+import concurrent.futures
+import dataclasses
+import logging
+import multiprocessing
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kegnet_tf import compression, export, synthesis, teachers
+from kegnet_tf.distillation import StudentResult
+from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
+from kegnet_tf.runs.report import Report
+from kegnet_tf.runs.workdir import read_json, whole
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """The data that fix the ranges of int8.
+
+    Attributes:
+        name: one of `synthesis.SOURCES`, or any name where there are `data`.
+        data: [size, ...], as the student expects them, of which the first are taken as they are;
+            None to draw them from the source.
+    """
+
+    name: str = "kegnet"
+    data: np.ndarray | None = None
+
+
+def choose(students: Sequence[StudentResult], name: str = "") -> StudentResult:
+    """The student to export: the one that agrees best with its teacher on synthetic data.
+
+    Distilled ones come before those that were decomposed only.
+
+    Args:
+        students: of a run.
+        name: "" for any of them, or a student's ("student2"), or one arm and seed of it
+            ("student2-kegnet-0").
+
+    Raises:
+        ValueError: if there is no such student.
+    """
+    found = [student for student in students if name in ("", student.name, student.stem)]
+    if not found:
+        names = (each for student in students for each in (student.name, student.stem))
+        known = ", ".join(dict.fromkeys(names))
+        raise ValueError(f"`student` must be among {known}. Received: {name!r}.")
+    return max(found, key=lambda each: (each.arm in synthesis.SOURCES, each.agreement))
+
+
+def calibration(run, name: str) -> Calibration:
+    """The data that a name stands for.
+
+    Args:
+        run: a `Run`.
+        name: one of `synthesis.SOURCES`, "train" for the preset's real training data, or a `.npz`
+            file with an array `x`, see `datasets.load_examples`.
+
+    Raises:
+        ValueError: if it is none of them.
+    """
+    if name == "train":
+        return Calibration(name, run.real.training_examples())
+    if name.endswith(".npz"):
+        return Calibration(name, run.real.examples(name))
+    if name not in synthesis.SOURCES:
+        raise ValueError(
+            f"`calibration` must be one of {', '.join(synthesis.SOURCES)}, train, or a .npz file. "
+            f"Received: {name!r}."
+        )
+    return Calibration(name)
+
+
+def deployed(
+    run,
+    report: Report,
+    student: StudentResult,
+    folder: pathlib.Path,
+    fitted: Calibration | None = None,
+) -> list[ExportedFile]:
+    """Exports one student, with a model card beside it; skipped where that is done.
+
+    The folder gets what `export.export_model` writes, `README.md`, `labels.txt` and `export.json`.
+    A warning is logged for a file that falls short of its bar or could not be made.
+
+    Args:
+        run: a `Run`. The `export` of its preset holds `formats`, `calibration_size`, and
+            `headroom`: artificial data are multiplied by it before they fix ranges, as they move a
+            network less than real data do, and what lies outside of a range is cut. Pixels, where
+            the preset tells which there are, go beyond theirs by no more than that.
+        report: the run's, its exports apart.
+        student: which one.
+        folder: the new folder; it takes the place of an older one.
+        fitted: what int8 is fitted to; None for the generators' data.
+
+    Raises:
+        OSError: if the folder cannot be written, or the process that converts was ended.
+        ValueError: if a format is unknown.
+    """
+    fitted = fitted or Calibration()
+    model = compression.load_student(run.student_path(student), run.loading)
+    record = _record(run, student, model, fitted)
+    if not _stands(folder, record):
+        with whole(folder) as partial:
+            partial.mkdir()  # raises where nothing may be written, before any work
+            raw = _raw(run, model)
+            rows = _converted(run, partial, student, record, raw, fitted.data)
+            record = dataclasses.replace(record, exports=rows)
+            _describe(run, partial, report, student, record, raw)
+    rows = ExportRecord.read(folder).exports
+    for row in rows:
+        if row.note:
+            logger.warning("Warning: %s: %s.", row.path, row.note)
+    return rows
+
+
+def apart(function: Callable, *args, **kwargs):
+    """What a function returns in a process of its own.
+
+    Raises:
+        concurrent.futures.BrokenExecutor: if that process was ended.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
+        return process.submit(function, *args, **kwargs).result()
+
+
+def convert_apart(path, loading: teachers.Loading, **arguments) -> list[ExportedFile]:
+    """`convert_here` in a process of its own.
+
+    Names inside a SavedModel count what a process did before, and a run that was resumed must give
+    the same files.
+    """
+    return apart(convert_here, path, loading, **arguments)
+
+
+def convert_here(path, loading: teachers.Loading, **arguments) -> list[ExportedFile]:
+    """`export.export_model` of a student's file, with these arguments but for the model."""
+    return export.export_model(compression.load_student(path, loading), **arguments)
+
+
+def _converted(run, folder, student, record, raw, data):
+    path = run.student_path(student)
+    x, _ = run.source("kegnet").sample(run.config.held_out, run.seed("evaluation"))
+    data = _calibration_data(run, record, raw) if data is None else data
+    try:
+        return run.convert(
+            path,
+            run.loading,
+            folder=folder,
+            x=_expected(run, x),
+            calibration=data[: record.calibration_size],
+            formats=record.formats,
+            test=run.real.raw_test,
+            raw=raw,
+        )
+    except concurrent.futures.BrokenExecutor as error:
+        raise OSError(f"{path} could not be exported: the process was ended.") from error
+
+
+def _record(run, student, model, fitted):
+    given, size = fitted.data is not None, run.config.export.calibration_size
+    return ExportRecord(
+        student=str(run.student_path(student).relative_to(run.workdir)),
+        teacher=run.config.teacher,
+        teacher_digest=run.teacher_digest,
+        parameters=student.parameters,
+        formats=run.config.export.formats,
+        calibration=fitted.name,
+        calibration_size=min(size, len(fitted.data)) if given else size,
+        headroom=1.0 if given else run.config.export.headroom,
+        real_examples=len(run.real.raw_test[0]) if run.real.raw_test else 0,
+        input_shape=model.input_shape[1:],
+        num_classes=model.output_shape[-1],
+    )
+
+
+def _stands(folder, record):
+    """Whether the folder holds an export of just this record."""
+    if not (folder / "export.json").exists():
+        return False
+    return dataclasses.replace(ExportRecord.read(folder), exports=[]) == record
+
+
+def _raw(run, model):
+    """What `export.save` is told of raw values: the preset's numbers, or the model's own."""
+    if run.config.data.get("mean"):
+        return tuple(run.config.data.mean), tuple(run.config.data.std)
+    return None if teachers.input_scale(model) == (0.0, 1.0) else ()
+
+
+def _expected(run, x, times=1.0):
+    """Standardised data as the student expects them, multiplied where they are standardised."""
+    mean, std = (np.asarray(part, np.float32) for part in teachers.input_scale(run.classifier))
+    return mean + std * np.float32(times) * x
+
+
+def _calibration_data(run, record, raw):
+    source = run.source(record.calibration)
+    x, _ = source.sample(record.calibration_size, run.seed("calibration"))
+    x = _expected(run, x, record.headroom)
+    if not raw or len(record.input_shape) != 3:
+        return x
+    mean, std = (np.asarray(part, np.float32) for part in raw)
+    middle, half = (0.5 - mean) / std, 0.5 / std  # of pixels in [0, 1], standardised
+    return np.clip(x, middle - record.headroom * half, middle + record.headroom * half)
+
+
+def _describe(run, folder, report, student, record, raw):
+    """Writes what stands beside the files: labels, model card and record."""
+    names = run.real.label_names or range(record.num_classes)
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in names))
+    layers = read_json(run.workdir / "compression.json").get(student.name, [])
+    mixture = run.config.synthesis.get("mixture", {})
+    settings = run.config.distillation
+    card = ModelCard(
+        dataset=report.dataset,
+        version=report.versions["kegnet-tf"],
+        student=student,
+        teacher=report.teacher,
+        steps=settings.epochs * settings.steps_per_epoch,
+        num_generators=len(report.generators),
+        mixture=tuple(name for name, share in mixture.items() if share and name != "kegnet"),
+        layers=[compression.LayerReport(**row) for row in layers],
+        record=record,
+        raw=raw,
+        quantisation={
+            row.path: export.quantisation(folder / row.path)
+            for row in record.exports
+            if row.format == "litert_int8_integer_only" and row.bytes
+        },
+    )
+    (folder / "README.md").write_text(card.markdown())
+    record.write(folder)

@@ -1,0 +1,61 @@
+"""The whole job as one call."""
+
+import os
+from collections.abc import Mapping
+
+import keras
+
+from kegnet_tf.configs import base
+from kegnet_tf.runs.real_data import DataOptions
+from kegnet_tf.runs.run import Run
+
+
+def run(
+    teacher: str | os.PathLike | keras.Model,
+    workdir: str | os.PathLike = "run",
+    *,
+    target_ratio: float | None = None,
+    eval_data: str = "",
+    quick: bool = False,
+    recipe: str = "plus",
+    settings: Mapping[str, object] | None = None,
+) -> Run:
+    """From a trained classifier to a compressed student and its files, without data.
+
+    Called again for the same folder, it goes on where it was ended.
+
+    Args:
+        teacher: a Keras classifier of images or feature vectors, or the path of its `.keras` file.
+        workdir: the run's folder; made where it is missing.
+        target_ratio: trainable parameters of the teacher over those of the student, above 1; None
+            for the preset's, 3.
+        eval_data: a `.npz` file with real test data, arrays x and y, to measure the students with;
+            "" for none.
+        quick: whether to see every stage once, in a few minutes, in place of the full budget.
+        recipe: "plus" for kegnet+, "paper" for the paper's losses.
+        settings: in place of the preset's own, by dotted key, such as {"extraction.beta": 5.0};
+            `configs/base.py` names them all.
+
+    Returns:
+        The finished run: `report`, `students`, `exports`, `load_student()`, and `paths` of what it
+        wrote.
+
+    Raises:
+        OSError: if a file cannot be written.
+        ValueError: on bad input, before anything is written.
+    """
+    if recipe not in ("plus", "paper"):
+        raise ValueError(f"`recipe` must be 'plus' or 'paper'. Received: {recipe!r}.")
+    config = base.get_config(",".join(["quick"] * quick + ["paper"] * (recipe == "paper")))
+    config.lock()
+    try:
+        config.update_from_flattened_dict(dict(settings or {}))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"`settings` must be in place of keys that the preset has. Received: {error}."
+        ) from error
+    if target_ratio is not None:
+        config.students.student.target_ratio = float(target_ratio)
+    made = Run(config, workdir, teacher=teacher, data=DataOptions(eval_data))
+    made.report
+    return made

@@ -1,0 +1,38 @@
+"""Pictures of a run: generated images, and charts of its numbers."""
+
+from kegnet_tf.runs.pictures.charts import class_balance, comparison, confusion_matrix, loss_curves
+from kegnet_tf.runs.pictures.gallery import draw
+from kegnet_tf.runs.pictures.images import (
+    class_grid,
+    class_images,
+    drawable,
+    generated_grid,
+    image_grid,
+    label_walk,
+    latent_walk,
+    mean_grid,
+    mean_images,
+    real_beside_generated,
+    tile,
+    walk_grid,
+)
+
+__all__ = [
+    "class_balance",
+    "class_grid",
+    "class_images",
+    "comparison",
+    "confusion_matrix",
+    "draw",
+    "drawable",
+    "generated_grid",
+    "image_grid",
+    "label_walk",
+    "latent_walk",
+    "loss_curves",
+    "mean_grid",
+    "mean_images",
+    "real_beside_generated",
+    "tile",
+    "walk_grid",
+]

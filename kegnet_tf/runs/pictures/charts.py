@@ -1,0 +1,104 @@
+"""Charts of a run's numbers; `label_names` are one for each class, `path` is of the PNG."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DPI = 128
+
+
+def loss_curves(
+    curves: Mapping[str, Mapping[str, Sequence[float]]], path: str | os.PathLike
+) -> None:
+    """Writes {generator's name: {loss's name: [value of each epoch]}}, a panel a loss.
+
+    A NaN leaves a gap. A panel whose values span 1 : 100 and are positive is logarithmic.
+    """
+    losses = list(dict.fromkeys(loss for each in curves.values() for loss in each))
+    figure = Figure((3.4 * len(losses), 3.2), DPI, layout="constrained")
+    panels = figure.subplots(1, len(losses), squeeze=False)[0]
+    for axes, loss in zip(panels, losses, strict=True):
+        lines = [np.asarray(each.get(loss, []), float) for each in curves.values()]
+        for name, values in zip(curves, lines, strict=True):
+            axes.plot(np.arange(1, len(values) + 1), values, marker=".", markersize=3, label=name)
+        finite = np.concatenate(lines)
+        finite = finite[np.isfinite(finite)]
+        if finite.size and 0 < 100 * finite.min() <= finite.max():
+            axes.set_yscale("log")
+        axes.set(title=loss.replace("_", " "), xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def class_balance(
+    shares: Mapping[str, Sequence[float]], path: str | os.PathLike, label_names: Sequence[str]
+) -> None:
+    """Writes bars of {generator's name: [num_classes] shares of the teacher's answers}."""
+    classes, width = np.arange(len(label_names)), 0.8 / len(shares)
+    inches = 2 + len(classes) * max(0.3, 0.1 * len(shares))
+    figure = Figure((inches, 3.2), DPI, layout="constrained")
+    axes = figure.subplots()
+    for index, (name, share) in enumerate(shares.items()):
+        axes.bar(classes + (index + 0.5) * width - 0.4, share, width, label=name)
+    axes.axhline(1 / len(classes), color="black", linestyle="--", linewidth=1, label="uniform")
+    axes.set_xticks(classes, label_names, rotation=_rotation(label_names))
+    axes.set(ylabel="share of answers")
+    figure.legend(loc="outside lower center", ncols=3)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def confusion_matrix(counts: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+    """Draws [labels, answers] counts, each row in percent of its sum: uint8, [height, width, 3]."""
+    counts, classes = np.asarray(counts, float), range(len(label_names))
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), np.finfo(float).tiny)
+    inches = 2 + 0.3 * len(classes)
+    figure = Figure((inches, inches), DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, "Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.005:
+            colour = "white" if share > 0.5 else "black"
+            axes.text(column, row, f"{100 * share:.0f}", c=colour, size=8, ha="center", va="center")
+    axes.set_xticks(classes, label_names, rotation=_rotation(label_names))
+    axes.set_yticks(classes, label_names)
+    axes.set(xlabel="answer", ylabel="label")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def comparison(panels: Mapping[str, Mapping], path: str | os.PathLike) -> None:
+    """Writes dots of ours beside the paper's, a panel a student and a column of them an arm.
+
+    Args:
+        panels: {title: {arm: {series: (mean, deviation)}}}, in percent; None where unknown. All
+            arms of a panel have the same series; each series has a colour and a place of its own.
+        path: of the PNG.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure((4.2 * columns, 2.6 * rows + 0.6), DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (title, arms) in zip(grid, panels.items(), strict=False):
+        series = list(dict.fromkeys(name for values in arms.values() for name in values))
+        for index, name in enumerate(series):
+            pairs = [arms[arm].get(name, (None, None)) for arm in arms]
+            means, deviations = np.array(pairs, float).T
+            places = np.arange(len(arms)) + 0.6 * (index + 0.5) / len(series) - 0.3
+            deviations = np.nan_to_num(deviations)
+            axes.errorbar(places, means, deviations, fmt="osD^v"[index % 5], ms=4, label=name)
+        axes.set_xticks(range(len(arms)), list(arms))
+        axes.set(title=title, ylabel="test accuracy, %")
+        axes.grid(axis="y", alpha=0.3)
+    for axes in list(grid):  # what zip left over
+        axes.set_axis_off()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def _rotation(names):
+    return 90 if max(map(len, names)) > 3 else 0

@@ -1,0 +1,99 @@
+"""Every picture of a run."""
+
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from kegnet_tf import extraction
+from kegnet_tf.runs.pictures import charts, images
+from kegnet_tf.runs.workdir import read_curves, read_json, whole
+
+
+def draw(
+    folder: pathlib.Path,
+    generators: Sequence[keras.Model],
+    teacher: keras.Model,
+    label_names: Sequence[str],
+    seed: int,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+) -> None:
+    """Pictures in `figures/` of all generators of a run, beside real data where they are at hand.
+
+    Losses and shares of answers come from `generators/INDEX.csv` and `.json`. A picture that
+    stands there already is left as it is.
+
+    Args:
+        folder: the run's.
+        generators: all that were trained, in the order of their files.
+        teacher: the run's, standardised.
+        label_names: one for each class; empty for the numbers.
+        seed: integer of the random latents.
+        test: real (x, label), x [size, ...] standardised and label [size], or None.
+    """
+    names = label_names or [*map(str, range(teacher.output_shape[-1]))]
+    pictures = _charts(folder / "generators", len(generators), names)
+    if images.drawable(teacher.input_shape[1:]):
+        pictures |= _grids(generators, names, seed)
+        if test:
+            pictures["real"] = lambda path: images.real_beside_generated(
+                *_examples(generators, *test, seed), path, names
+            )
+    for name, picture in pictures.items():
+        path = folder / "figures" / f"{name}.png"
+        if not path.exists():
+            with whole(path) as partial:
+                picture(path=partial)
+
+
+def _charts(folder, count, names):
+    """Functions of a path, by the picture's name."""
+    paths = [folder / str(index) for index in range(count)]
+
+    def losses(path):
+        charts.loss_curves({each.name: _losses(each) for each in paths}, path)
+
+    def class_balance(path):
+        rows = {each.name: read_json(each.with_suffix(".json")) for each in paths}
+        charts.class_balance({name: row["shares"] for name, row in rows.items()}, path, names)
+
+    return {"losses": losses, "class_balance": class_balance}
+
+
+def _grids(generators, names, seed):
+    """Functions of a path, by the picture's name."""
+    pictures = {
+        "classes": functools.partial(images.class_grid, generators, label_names=names),
+        "averages": functools.partial(images.mean_grid, generators, label_names=names, seed=seed),
+        "walks": functools.partial(images.walk_grid, generators, label_names=names),
+    }
+    for index, generator in enumerate(generators):
+        pictures[f"generator-{index}"] = functools.partial(
+            images.generated_grid, generator, label_names=names, seed=seed
+        )
+    return pictures
+
+
+def _losses(path):
+    curves = read_curves(path.with_suffix(".csv"))
+    return {name: values for name, values in curves.items() if name.endswith("loss")}
+
+
+def _examples(generators, x, label, seed, columns=8):
+    """(real, generated) images, [num_classes, columns, ...]; the generators take turns.
+
+    A class with too few real examples is filled with NaN, which is drawn black.
+    """
+    classes = generators[0].num_classes
+    real = np.full((classes, columns, *x.shape[1:]), np.nan, np.float32)
+    for each in range(classes):
+        found = x[label == each][:columns]
+        real[each, : len(found)] = found
+    generated = []
+    for column in range(columns):
+        generator = generators[column % len(generators)]
+        _, z = extraction.sample(seed, column, 1, classes, generator.latent_dim, "onehot")
+        generated.append(images.class_images(generator, z)[0])
+    return real, np.stack(generated, axis=1)

@@ -1,0 +1,132 @@
+"""The content of `report.json`, and its tables for people to read."""
+
+import dataclasses
+import importlib.metadata
+import pathlib
+import statistics
+
+from tabulate import tabulate
+
+from kegnet_tf.distillation import StudentResult, TeacherResult
+from kegnet_tf.export import ExportedFile, file_table
+from kegnet_tf.extraction import GeneratorResult
+from kegnet_tf.runs.workdir import read_json, whole, write_json
+
+PACKAGES = ("kegnet-tf", "keras", "tensorflow", "tensorly", "numpy", "ai-edge-litert")
+ABOUT = (
+    "Accuracy is on real test data; agreement with the teacher, and of exported files with "
+    "their student, is on synthetic data that no student was trained or chosen on."
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's numbers depend on."""
+    return {package: importlib.metadata.version(package) for package in PACKAGES}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What came out of a run; `report.json` holds its fields.
+
+    Attributes:
+        dataset: the preset's name of it, or the name of the teacher's file.
+        seed: the run's.
+        versions: of packages, by name.
+        teacher: parameters, and accuracy on real test data where there are any.
+        students: in the order of names, arms and seeds.
+        generators: all that were trained.
+        exports: files of the student that was exported.
+    """
+
+    dataset: str
+    seed: int
+    versions: dict[str, str]
+    teacher: TeacherResult
+    students: list[StudentResult]
+    generators: list[GeneratorResult]
+    exports: list[ExportedFile] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: pathlib.Path) -> "Report":
+        """The report of a finished run in a folder.
+
+        Raises:
+            OSError: if there is none.
+            TypeError, KeyError, ValueError: if it is not what `write` writes.
+        """
+        content = read_json(folder / "report.json")
+        kinds = {
+            "students": StudentResult,
+            "generators": GeneratorResult,
+            "exports": ExportedFile,
+        }
+        rows = {name: [kind(**row) for row in content[name]] for name, kind in kinds.items()}
+        return cls(**{**content, **rows, "teacher": TeacherResult(**content["teacher"])})
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Writes `report.json` and `report.md`."""
+        write_json(folder / "report.json", dataclasses.asdict(self))
+        with whole(folder / "report.md") as path:
+            path.write_text(self.markdown())
+
+    def markdown(self) -> str:
+        """The tables of students, generators and exported files; what is None stays empty."""
+        title = f"# {self.dataset}, seed {self.seed}"
+        tables = [_means(self.students), _students(self), _generators(self.generators)]
+        tables.append(file_table(self.exports))
+        return "\n\n".join([title, ABOUT, *filter(None, tables)]) + "\n"
+
+
+def _means(students):
+    """A row for each student and arm of several seeds: mean and sample deviation in percent."""
+    cells = {}
+    for student in students:
+        cells.setdefault((student.name, student.arm), []).append(student)
+    headers = ["student", "arm", "students", "ratio"]
+    headers += ["accuracy", "balanced accuracy", "agreement"]
+    rows = [
+        [
+            *key,
+            len(cell),
+            f"{cell[0].compression_ratio:.2f}",
+            *(
+                _spread([getattr(student, measure) for student in cell])
+                for measure in ("accuracy", "balanced_accuracy", "agreement")
+            ),
+        ]
+        for key, cell in cells.items()
+        if len(cell) > 1
+    ]
+    return tabulate(rows, headers, "github", missingval="") if rows else ""
+
+
+def _spread(values):
+    if None in values:
+        return None
+    return f"{statistics.mean(values):.2%} ± {100 * statistics.stdev(values):.2f}"
+
+
+def _students(report):
+    headers = ["student", "arm", "seed", "parameters", "ratio", "accuracy", "balanced accuracy"]
+    headers += ["agreement", "selection", "loss", "BatchNorm mode", "seconds"]
+    teacher = report.teacher
+    measures = [teacher.accuracy, teacher.balanced_accuracy]
+    rows = [[None, "original", None, teacher.parameters, 1.0, *measures, *[None] * 5]]
+    for row in report.students:
+        rows.append([row.name, row.arm, row.seed, row.parameters, row.compression_ratio])
+        rows[-1] += [row.accuracy, row.balanced_accuracy, row.agreement]
+        rows[-1] += [row.selection, row.loss, row.batch_norm, row.seconds]
+    forms = ("", "", "", "", ".2f", ".2%", ".2%", ".2%", "", "", "", ".0f")
+    return tabulate(rows, headers, "github", floatfmt=forms, intfmt=",", missingval="")
+
+
+def _generators(generators):
+    headers = ["generator", "steps", "asked and answered", "classifier loss", "decoder loss"]
+    headers += ["diversity loss", "statistics loss", "seconds"]
+    rows = [
+        [row.seed, row.steps, row.accuracy, row.classifier_loss, row.decoder_loss]
+        + [row.diversity_loss, row.statistics_loss, row.seconds]
+        for row in generators
+    ]
+    forms = ("", "", ".2%", ".4f", ".4f", ".4f", ".4f", ".0f")
+    return tabulate(rows, headers, "github", floatfmt=forms, intfmt=",", missingval="")

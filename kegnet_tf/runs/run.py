@@ -1,0 +1,251 @@
+"""One run in one folder: the order of its stages stands here, and nowhere else."""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import keras
+import ml_collections
+import numpy as np
+
+from kegnet_tf import compression, distillation, export, extraction, synthesis, teachers
+from kegnet_tf.runs import checks, exporting, finished, generators, pictures, students, tensorboard
+from kegnet_tf.runs.real_data import DataOptions
+from kegnet_tf.runs.report import Report, versions
+from kegnet_tf.runs.setup import Setup
+from kegnet_tf.runs.workdir import claim, whole
+
+
+class Run(Setup):
+    """From a teacher to exported students, each stage whole or not at all.
+
+    A stage is a property, computed when it is first asked for, or read where it stands finished in
+    the folder. So a second run in the same folder goes on where the first was ended, inside a
+    generator's training too. `report` asks for all stages in their order. A pickled run holds what
+    it was made of, and none of its stages.
+
+    Args:
+        config: a preset, as in `Setup`.
+        workdir: the run's folder; made where it is missing, once all is checked.
+        students: names among the preset's; empty for all.
+        **given: `teacher`, `student`, `data` and `loading` of `Setup`.
+
+    Attributes:
+        convert: function that exports a student's file, in a process of its own.
+        log_curves: function from a folder to the Keras callback that writes curves there.
+        recognition: `extraction.recognition`.
+    """
+
+    convert = staticmethod(exporting.convert_apart)
+    log_curves = staticmethod(tensorboard.tensorboard)
+    recognition = staticmethod(extraction.recognition)
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        workdir: str | os.PathLike,
+        *,
+        students: Sequence[str] = (),
+        **given,
+    ):
+        super().__init__(config, **given)
+        self.workdir, self.chosen_students = pathlib.Path(workdir), tuple(students)
+
+    def __reduce__(self):
+        own = {"students": self.chosen_students, **self.given}
+        return functools.partial(type(self), self.config, self.workdir, **own), ()
+
+    @classmethod
+    def open(
+        cls,
+        workdir: str | os.PathLike,
+        *,
+        overrides: Mapping[str, object] | None = None,
+        data: DataOptions | None = None,
+        loading: teachers.Loading | None = None,
+    ) -> "Run":
+        """A finished run, to export its students again.
+
+        Its teacher need not be at hand: a student expects the same inputs, and stands for it.
+
+        Args:
+            workdir: the run's folder.
+            overrides: settings in place of the run's own, by "export.KEY".
+            data, loading: as in `Setup`.
+
+        Raises:
+            ValueError: if there is no finished run, or a setting is not known.
+        """
+        workdir = pathlib.Path(workdir)
+        found = finished.read(workdir)
+        finished.override(found.config, overrides or {})
+        path = workdir / "students" / f"{exporting.choose(found.report.students).stem}.keras"
+        loading = dataclasses.replace(loading or teachers.Loading(), output="logits")
+        run = cls(found.config, workdir, teacher=path, data=data, loading=loading)
+        run.teacher_digest = found.teacher_digest
+        run.measured = dataclasses.replace(found.report, exports=[])
+        return run
+
+    @functools.cached_property
+    def report(self) -> Report:
+        """All stages in their order, and `report.json` and `report.md` of what came out.
+
+        Raises:
+            OSError: if a file cannot be written.
+            ValueError: on bad input, before anything is written, such as the folder of another
+                configuration or teacher; if the teacher recognises no generator's data.
+        """
+        self.check()
+        self.claim()
+        self.generators
+        self.draw()
+        self.keep_synthetic()
+        report = dataclasses.replace(self.measured, exports=self.exports)
+        report.write(self.workdir)
+        return report
+
+    def check(self) -> None:
+        """Refuses what cannot be done, before anything is written.
+
+        Raises:
+            ValueError: naming the argument, the rule and the value.
+        """
+        dataset = self.real.dataset
+        sizes = dataset.input_shape, len(dataset.label_names)
+        checks.check_preset(self.config, self.classifier, *sizes)
+        self.initial
+        self.real.raw_test
+
+    @property
+    def identity(self) -> dict:
+        """What the results in the folder depend on; more arms and seeds may follow."""
+        config = json.loads(self.config.to_json())
+        config = {key: value for key, value in config.items() if key not in ("arms", "num_seeds")}
+        identity = {"config": config, "teacher": self.teacher_digest}
+        if self.given_student:
+            identity["student"] = teachers.digest(self.given_student)
+        return identity
+
+    def claim(self, **also: object) -> None:
+        """Makes the folder the run's own, with its students before distillation in it.
+
+        Args:
+            **also: more that the results depend on, by name.
+
+        Raises:
+            ValueError: if the folder is another run's.
+        """
+        claim(self.workdir, self.identity | also)
+        students.keep_compressed(self)
+
+    @functools.cached_property
+    def initial(self) -> dict[str, keras.Model]:
+        """The students before distillation, by name; with their own preprocessing."""
+        return students.compressed(self)
+
+    @functools.cached_property
+    def all_generators(self) -> tuple[list[keras.Model], list[extraction.GeneratorResult]]:
+        """Every generator that was trained, and what is known of each."""
+        return generators.trained(self)
+
+    @functools.cached_property
+    def generators(self) -> list[keras.Model]:
+        """The generators that take part in synthesis."""
+        return generators.recognised(*self.all_generators, self.config.keep_unrecognised)
+
+    def draw(self) -> None:
+        """Pictures in `figures/` of all generators."""
+        models, _ = self.all_generators
+        given = self.workdir, models, self.teacher, self.label_names, self.seed("figures")
+        pictures.draw(*given, test=self.real.test)
+
+    def source(self, arm: str = "") -> synthesis.Source:
+        """Artificial data of an arm; "" for the preset's `source`."""
+        return self.source_of(self.generators, arm)
+
+    @functools.cached_property
+    def held_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """(x, p) of synthetic data on which agreement is measured while students learn."""
+        return self.source().sample(self.config.held_out, self.seed("selection"))
+
+    @functools.cached_property
+    def unseen(self) -> tuple[np.ndarray, np.ndarray]:
+        """(x, p) of synthetic data that no student was trained or chosen on."""
+        return self.source().sample(self.config.held_out, self.seed("evaluation"))
+
+    def keep_synthetic(self) -> None:
+        """`synthetic.npz` with the preset's `save_synthetic` examples, x and p, if any."""
+        path = self.workdir / "synthetic.npz"
+        if self.config.save_synthetic and not path.exists():
+            x, p = self.source().sample(self.config.save_synthetic, self.seed("saved"))
+            with whole(path) as partial:
+                np.savez_compressed(partial, x=x, p=p)
+
+    def train_student(
+        self, name: str, arm: str, seed: int, **choices
+    ) -> tuple[keras.Model, distillation.StudentResult]:
+        """One student, distilled or found finished; `choices` as in `students.trained`."""
+        return students.trained(self, (name, arm, seed), **choices)
+
+    @functools.cached_property
+    def measured(self) -> Report:
+        """Teacher, students and generators; files are exported after it."""
+        rows = [students.result(self, key) for key in students.keys(self)]
+        return Report(
+            dataset=self.dataset_name,
+            seed=self.config.seed,
+            versions=versions(),
+            teacher=students.teacher_result(self),
+            students=rows,
+            generators=self.all_generators[1],
+        )
+
+    @property
+    def students(self) -> list[distillation.StudentResult]:
+        return self.measured.students
+
+    @functools.cached_property
+    def exports(self) -> list[export.ExportedFile]:
+        """The files of the student that agrees best with its teacher, in `export/`."""
+        best = exporting.choose(self.students)
+        return exporting.deployed(self, self.measured, best, self.workdir / "export")
+
+    def export(
+        self, student: str = "", output: str | os.PathLike = "", calibration: str = "kegnet"
+    ) -> list[export.ExportedFile]:
+        """Exports a student again.
+
+        Args:
+            student: as `name` in `exporting.choose`.
+            output: the new folder; "" for the run's own `export/`, and its report is written anew.
+            calibration: as `name` in `exporting.calibration`.
+
+        Raises:
+            OSError, ValueError: as in `report`.
+        """
+        row = exporting.choose(self.students, student)
+        fitted = exporting.calibration(self, calibration)
+        folder = pathlib.Path(output or self.workdir / "export")
+        rows = exporting.deployed(self, self.measured, row, folder, fitted)
+        if not output:
+            dataclasses.replace(self.measured, exports=rows).write(self.workdir)
+        return rows
+
+    def load_student(self, name: str = "") -> keras.Model:
+        """A trained student, with its own preprocessing; `name` as in `exporting.choose`."""
+        path = self.student_path(exporting.choose(self.students, name))
+        return compression.load_student(path, self.loading)
+
+    def student_path(self, student: distillation.StudentResult) -> pathlib.Path:
+        """The file of a student."""
+        return self.paths["students"] / f"{student.stem}.keras"
+
+    @property
+    def paths(self) -> dict[str, pathlib.Path]:
+        """Folders and files of the run by what they hold."""
+        names = ("generators", "figures", "tensorboard", "initial", "students", "export")
+        names += ("report.json", "report.md", "compression.json")
+        return {name: self.workdir / name for name in names}

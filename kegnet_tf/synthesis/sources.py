@@ -1,0 +1,170 @@
+"""Where artificial data come from: the generators, noise, procedural images, or a mixture."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kegnet_tf import extraction, teachers
+from kegnet_tf.synthesis import procedural
+
+SOURCES = ("uniform", "gaussian", "procedural", "kegnet", "kegnet+")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Artificial data with the teacher's answers to them.
+
+    Attributes:
+        teacher: classifier from x to logits.
+        name: "kegnet" for the generators, all in equal shares, "uniform" for U(-1, 1), "gaussian"
+            for N(0, 1), "procedural" for `procedural.images`, or "kegnet+" for a mixture of these.
+        generators: models from (y, z) to x, for "kegnet" and mixtures that hold it; what follows is
+            for these, too.
+        labels: law of y: "uniform" (elementwise, the paper's) or "onehot".
+        class_prior: how often each class is asked for, in any unit, see `extraction.sample`; empty
+            for all alike.
+        batch_statistics: whether the generators' BatchNorm layers normalise by the batch, as in
+            training, in place of moving statistics, which belong to the labels of training and not
+            to those asked for here.
+        mixture: for "kegnet+" only: share of each source, in any unit. For a table the share of
+            "procedural" goes to "gaussian".
+        pixels: for "procedural" only: what is known of real images, and their standardisation.
+
+    Raises:
+        ValueError: if `name` or a share is not known, or the generators are missing.
+    """
+
+    teacher: keras.Model
+    name: str
+    generators: Sequence[keras.Model] = ()
+    labels: str = "uniform"
+    class_prior: Sequence[float] = ()
+    batch_statistics: bool = False
+    mixture: Mapping[str, float] | None = None
+    pixels: teachers.Pixels = dataclasses.field(default_factory=teachers.Pixels)
+
+    def __post_init__(self):
+        if "kegnet" in self.shares and not self.generators:
+            raise ValueError(
+                "`generators` must hold at least one for source 'kegnet'. Received: none."
+            )
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Fraction of each source that is drawn from, in all 1."""
+        return shares_of(self.name, self.mixture, len(self.teacher.input_shape) == 4)
+
+    def stream(self, batch_size: int, seed: int, size: int = 0) -> tf.data.Dataset:
+        """Endless stream of artificial data with the teacher's answers.
+
+        Args:
+            batch_size: rows of a batch.
+            seed: integer.
+            size: 0 for fresh data in every batch, or the size of a fixed set that is drawn once and
+                shuffled anew in each pass.
+
+        Returns:
+            Batches of (x, p), float32: data, [batch, ...], standardised, and the teacher's
+            probabilities, [batch, num_classes]. Keras' `fit` takes it as it is.
+        """
+        if size:
+            fixed = tf.data.Dataset.from_tensor_slices(self.sample(size, seed))
+            return fixed.shuffle(size, seed).repeat().batch(batch_size).prefetch(2)
+        shares = self.shares
+        draws = {name: getattr(self, f"_{name}") for name in shares}
+        # Each draw is a batch of every generator; a mixture's rows are then shuffled.
+        total = batch_size * (len(self.generators) if "kegnet" in shares else 1)
+        ends = np.round(total * np.cumsum([0.0, *shares.values()])).astype(int)
+        rows = dict(zip(shares, np.diff(ends).tolist(), strict=True))
+
+        def answered(step):
+            parts = [draws[name](seed, step, count) for name, count in rows.items() if count]
+            x = parts[0] if len(parts) == 1 else _shuffled(tf.concat(parts, axis=0), seed, step)
+            return x, tf.nn.softmax(self.teacher(x, training=False))
+
+        steps = tf.data.Dataset.counter()
+        return steps.map(answered).rebatch(batch_size, drop_remainder=True).prefetch(2)
+
+    def sample(self, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """A fixed set of artificial data with the teacher's answers.
+
+        Args:
+            size: how many examples.
+            seed: integer.
+
+        Returns:
+            (x, p): float32 arrays, [size, ...], standardised, and [size, num_classes];
+            `numpy.savez(path, x=x, p=p)` keeps them.
+        """
+        batch_size = min(size, 256)
+        batches = self.stream(batch_size, seed).take(-(-size // batch_size))
+        x, p = zip(*batches.as_numpy_iterator(), strict=True)
+        return np.concatenate(x)[:size], np.concatenate(p)[:size]
+
+    @property
+    def _shape(self):
+        return self.teacher.input_shape[1:]
+
+    def _kegnet(self, seed, step, rows):
+        drawn = []
+        for index, generator in enumerate(self.generators):
+            own = extraction.derive_seed(seed, "synthesis", index)
+            sizes = -(-rows // len(self.generators)), generator.num_classes, generator.latent_dim
+            asked = extraction.sample(own, step, *sizes, self.labels, self.class_prior)
+            with keras.StatelessScope():  # moving statistics stay those of training
+                drawn.append(generator(asked, training=self.batch_statistics))
+        # The generators take turns, so that any run of rows holds them in equal shares.
+        return tf.reshape(tf.stack(drawn, axis=1), (-1, *self._shape))[:rows]
+
+    def _uniform(self, seed, step, rows):
+        return tf.random.stateless_uniform((rows, *self._shape), [seed, step], -1.0, 1.0)
+
+    def _gaussian(self, seed, step, rows):
+        return tf.random.stateless_normal((rows, *self._shape), [seed, step])
+
+    def _procedural(self, seed, step, rows):
+        known = self.pixels
+        mean, std = (np.asarray(part, np.float32) for part in (known.input_mean, known.input_std))
+        images = procedural.images(seed, step, rows, self._shape, known.mean, known.std)
+        return (images - mean) / std
+
+
+def shares_of(name: str, mixture: Mapping[str, float] | None, images: bool) -> dict[str, float]:
+    """Share of each source that a source by its name is made of.
+
+    Args:
+        name: one of `SOURCES`.
+        mixture: for "kegnet+": share of each source, in any unit.
+        images: whether the teacher expects images.
+
+    Returns:
+        Fractions by source, in all 1.
+
+    Raises:
+        ValueError: if `name` or one in `mixture` is unknown, or no share is above 0.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {name!r}.")
+    shares = {name: 1.0}
+    if name == "kegnet+":
+        known = [source for source in SOURCES if source != "kegnet+"]
+        shares = {source: share for source, share in (mixture or {}).items() if share}
+        if not images and "procedural" in shares:
+            shares["gaussian"] = shares.get("gaussian", 0.0) + shares.pop("procedural")
+        if not shares or not shares.keys() <= {*known} or not min(shares.values()) > 0:
+            raise ValueError(
+                f"`mixture` must give shares, 0 or more, not all 0, of {', '.join(known)}. "
+                f"Received: {mixture}."
+            )
+        shares = {source: share / sum(shares.values()) for source, share in shares.items()}
+    if "procedural" in shares and not images:
+        raise ValueError(f"`source` must be another than {name!r} for a table. Received: {name!r}.")
+    return shares
+
+
+def _shuffled(x, seed, step):
+    seed = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.experimental.stateless_shuffle(x, seed)

@@ -1,0 +1,38 @@
+import pytest
+
+from kegnet_tf.experiments import timing
+
+
+def clocked(*durations):
+    """A clock, and for each sequence of durations a function that takes them in turn."""
+    now = [0.0]
+
+    def takes(seconds):
+        each = iter(seconds)
+        return lambda: now.__setitem__(0, now[0] + next(each))
+
+    return lambda: now[0], [takes(seconds) for seconds in durations]
+
+
+def test_compare_reports_medians_of_one_step_and_their_ratio():
+    # The first call of each does not count; two steps in a call.
+    clock, calls = clocked((9, 2, 8, 4), (9, 2, 2, 2))
+    row = timing.compare("a", calls[0], "b", calls[1], steps=2, repeats=3, clock=clock)
+    assert (row["milliseconds"], row["reference_milliseconds"]) == (2000, 1000)
+    assert (row["ratio"], row["spread"]) == (2, [1, 4])
+    assert (row["name"], row["reference"]) == ("a", "b")
+    assert row["cores"] >= 1
+    assert "tensorflow" in row["versions"]
+
+
+def test_times_are_of_turns_after_the_first():
+    clock, calls = clocked((9, 1, 2), (9, 5, 6))
+    assert timing.turns(calls, repeats=2, clock=clock) == [[1, 5], [2, 6]]
+
+
+def test_peak_memory_is_that_of_a_call_alone():
+    held = bytearray(1 << 25)
+    assert timing.peak_memory(lambda: bytearray(b"\1") * (1 << 26)) == pytest.approx(
+        1 << 26, rel=0.2
+    )
+    assert len(held) == 1 << 25

@@ -1,0 +1,212 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from smallest import tiny_teacher
+
+from kegnet_tf import export
+from kegnet_tf.export import parity
+
+FORMATS = ("litert_float32", "litert_int8")
+MEASURES = ("max_abs_error", "agreement", "real_max_abs_error", "real_agreement", "accuracy")
+
+
+@pytest.fixture(scope="module")
+def student():
+    return tiny_teacher()
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(1, 2, size=(60, 8, 8, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def exported(student, x, tmp_path_factory):
+    """(folder, rows) of one export without real data."""
+    folder = tmp_path_factory.mktemp("export")
+    return folder, export.export_model(student, folder, x, formats=FORMATS)
+
+
+def test_rows_hold_what_the_report_holds(exported):
+    _, rows = exported
+    for row in map(dataclasses.asdict, rows):
+        assert list(row) == ["format", "batch", "path", "bytes", *MEASURES, "note"]
+        assert [row[measure] for measure in MEASURES[2:]] == [None] * 3
+
+
+def test_each_format_comes_for_any_batch_and_for_one_example(exported):
+    folder, rows = exported
+    assert [(row.format, row.batch, row.path) for row in rows] == [
+        ("saved_model", "any", "saved_model"),
+        ("litert_float32", "any", "student_float32.tflite"),
+        ("litert_float32", 1, "student_float32_batch1.tflite"),
+        ("litert_int8", "any", "student_int8.tflite"),
+        ("litert_int8", 1, "student_int8_batch1.tflite"),
+    ]
+    assert {path.name for path in folder.iterdir()} == {row.path for row in rows}
+
+
+def test_files_equal_the_keras_student(exported):
+    _, rows = exported
+    for row in rows:
+        most = 0.3 if row.format == "litert_int8" else 1e-5
+        assert 0 <= row.max_abs_error <= most
+        assert row.agreement >= export.BARS[row.format]
+        assert row.note is None
+
+
+def test_bytes_are_the_sizes_of_the_files(exported):
+    folder, (saved_model, litert, *_) = exported
+    assert litert.bytes == len((folder / "student_float32.tflite").read_bytes()) > 0
+    files = [path for path in (folder / "saved_model").rglob("*") if path.is_file()]
+    files = [path for path in files if path.name != "fingerprint.pb"]  # random, of varying length
+    assert saved_model.bytes == sum(len(path.read_bytes()) for path in files) > 0
+
+
+class Converter:
+    """Stands for `convert`: hands out what `exported` converted, as that takes seconds.
+
+    Attributes:
+        lacks: formats that it cannot make.
+        calibrations: what it was given.
+    """
+
+    def __init__(self, folder, lacks=()):
+        self.folder, self.lacks, self.calibrations = folder, lacks, []
+
+    def __call__(self, source, form, calibration):
+        self.calibrations.append(calibration)
+        if form in self.lacks:
+            raise ValueError("no such operation.")
+        return (self.folder / f"{form.replace('litert', 'student')}.tflite").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def on_real_data(student, x, exported, tmp_path_factory):
+    """(folder, rows, converter) of an export with 9 real examples and a format that LiteRT lacks.
+
+    The student is right in 8 of them.
+    """
+    label = np.argmax(student(x[:9]), axis=-1)
+    label[0] = (label[0] + 1) % 3
+    folder = tmp_path_factory.mktemp("real")
+    with pytest.MonkeyPatch.context() as patch:
+        converter = Converter(exported[0], lacks=("litert_int8",))
+        patch.setattr(parity.conversion, "convert", converter)
+        rows = export.export_model(
+            student, folder, x, calibration=x[:5], formats=FORMATS, test=(x[:9], label)
+        )
+    return folder, rows, converter
+
+
+def test_real_data_add_error_agreement_and_accuracy(on_real_data):
+    _, rows, _ = on_real_data
+    for row in rows[:3]:
+        assert 0 <= row.real_max_abs_error <= 1e-5
+        assert row.real_agreement == 1.0
+        assert row.accuracy == pytest.approx(8 / 9)
+
+
+def test_file_that_cannot_be_made_is_noted_and_the_others_stand(on_real_data):
+    folder, rows, _ = on_real_data
+    assert [row.format for row in rows[3:]] == ["litert_int8"] * 2
+    for row in rows[3:]:
+        assert row.note == "not written: no such operation."
+        assert [getattr(row, measure) for measure in ("bytes", *MEASURES)] == [None] * 6
+        assert not (folder / row.path).exists()
+    assert (folder / "student_float32.tflite").exists()
+
+
+def test_conversion_is_calibrated_on_what_is_given(on_real_data, x):
+    _, _, converter = on_real_data
+    assert len(converter.calibrations) == 4
+    for given in converter.calibrations:
+        assert_array_equal(given, x[:5])
+
+
+@pytest.mark.slow
+def test_ranges_of_an_exported_file_are_those_of_the_calibration_data(student, x, tmp_path):
+    export.export_model(
+        student, tmp_path, x, calibration=10 * x[:9], formats=("litert_int8_integer_only",)
+    )
+    scale, _ = export.quantisation(tmp_path / "student_int8_integer_only.tflite")[0]
+    assert_allclose(scale, 10 * (x[:9].max() - x[:9].min()) / 255, rtol=1e-5)
+
+
+def off_by(wrong):
+    """Stands for `predictor`, and changes what it makes of the first example."""
+
+    def predictor(path):
+        predict = export.saved_model_predictor(path.parent / "saved_model")
+
+        def changed(batch):
+            outputs = np.array(predict(batch))
+            outputs[0] += wrong
+            return outputs
+
+        return changed
+
+    return predictor
+
+
+def test_file_below_its_bar_is_written_and_flagged_and_its_error_is_the_largest_of_all_outputs(
+    student, x, exported, monkeypatch, tmp_path
+):
+    wrong = np.eye(3)[np.argmin(student(x[:1])[0])] * 256.0  # 59 of 60 agree: 98.3 %
+    monkeypatch.setattr(parity.conversion, "convert", Converter(exported[0]))
+    monkeypatch.setattr(parity.predictors, "predictor", off_by(wrong))
+    rows = export.export_model(student, tmp_path, x, formats=FORMATS)
+    note = "agrees with the student in 98.33% of synthetic data, below 99.9%"
+    assert {row.path: row.note for row in rows} == {
+        **dict.fromkeys(
+            ("saved_model", "student_float32.tflite", "student_float32_batch1.tflite"), note
+        ),
+        "student_int8.tflite": None,
+        "student_int8_batch1.tflite": None,
+    }
+    assert all((tmp_path / row.path).exists() for row in rows)
+    for row in rows:
+        assert_allclose(row.max_abs_error, 256, atol=1e-4)
+
+
+def test_unknown_format_is_an_error_before_anything_is_written(student, x, tmp_path):
+    with pytest.raises(ValueError, match="`formats` must be among .*'onnx'"):
+        export.export_model(student, tmp_path / "new", x, formats=("onnx",))
+    assert not (tmp_path / "new").exists()
+
+
+def test_size_of_a_folder_is_that_of_all_files_below(tmp_path):
+    (tmp_path / "a").write_bytes(b"12")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b").write_bytes(b"345")
+    assert export.size(tmp_path) == 5
+    assert export.size(tmp_path / "a") == 2
+
+
+def test_table_has_a_row_a_file_and_leaves_none_empty():
+    rows = [
+        export.ExportedFile(
+            *("litert_float32", 1, "a.tflite", 70432, 2.4e-6, 1.0, 1e-5, 0.999, 0.9842)
+        ),
+        export.ExportedFile("litert_int8", "any", "b.tflite", note="not written"),
+    ]
+    lines = export.file_table(rows).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert cells[0] == [
+        *("export", "batch", "path", "bytes", "error", "agreement", "real error"),
+        *("real agreement", "accuracy", "note"),
+    ]
+    assert cells[2:] == [
+        [
+            *("litert_float32", "1", "a.tflite", "70,432", "2.4e-06", "100.00%", "1.0e-05"),
+            *("99.90%", "98.42%", ""),
+        ],
+        ["litert_int8", "any", "b.tflite", *[""] * 6, "not written"],
+    ]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_table_of_no_files_is_its_heading():
+    assert len(export.file_table([]).splitlines()) == 2

@@ -1,0 +1,97 @@
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+from smallest import tiny_teacher
+
+from kegnet_tf import export
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def saved(x, tmp_path_factory):
+    """(folder, model): a model in each kind of file."""
+    folder, model = tmp_path_factory.mktemp("saved"), tiny_teacher()
+    model.save(folder / "m.keras")
+    export.save(model, folder / "any")
+    export.save(model, folder / "one", batch=1)
+    for source in ("any", "one"):
+        for form in ("litert_float32", "litert_int8_integer_only"):
+            content = export.convert(folder / source, form, x)
+            (folder / f"{form}_{source}.tflite").write_bytes(content)
+    return folder, model
+
+
+@pytest.mark.parametrize(
+    "name", ["m.keras", "any", "litert_float32_any.tflite", "litert_float32_one.tflite"]
+)
+def test_predictor_answers_batches_of_any_size_as_the_model_does(saved, x, name):
+    folder, model = saved
+    predict = export.predictor(folder / name)
+    assert (predict.input_shape, predict.num_classes) == ((8, 8, 1), 3)
+    for size in (8, 1, 3):
+        outputs = predict(x[:size])
+        assert isinstance(outputs, np.ndarray)
+        assert_allclose(outputs, model(x[:size]), atol=1e-5)
+
+
+@pytest.mark.parametrize("source", ["any", "one"])
+def test_file_of_integers_is_fed_and_read_in_real_numbers(saved, x, source):
+    folder, model = saved
+    path = folder / f"litert_int8_integer_only_{source}.tflite"
+    (scale, zero_point), (step, _) = export.quantisation(path)
+    # The range of 0 and the calibration data in 255 steps.
+    assert_allclose(scale, (x.max() - x.min()) / 255, rtol=1e-5)
+    assert zero_point == round(-x.min() / scale)
+    predict = export.predictor(path)
+    outputs = predict(x)
+    assert outputs.dtype == np.float32
+    assert_allclose(outputs, model(x), atol=8 * step)
+    # What lies outside of the range is cut, not wrapped.
+    far = np.full_like(x[:1], 1e6)
+    edge = np.full_like(x[:1], x.max())
+    assert_allclose(predict(far), predict(edge))
+
+
+def test_floats_have_no_scale(saved):
+    folder, _ = saved
+    assert export.quantisation(folder / "litert_float32_one.tflite") == ((0.0, 0), (0.0, 0))
+
+
+@pytest.mark.parametrize("name", ["broken.tflite", "broken.keras", "saved_model", "absent.tflite"])
+def test_file_that_is_no_model_is_refused_with_its_path(tmp_path, name):
+    if name == "saved_model":
+        (tmp_path / name).mkdir()
+    elif not name.startswith("absent"):
+        (tmp_path / name).write_bytes(b"no model at all")
+    message = f"`model` must be a .keras file, a SavedModel's folder or a .tflite file. Rec.*{name}"
+    with pytest.raises(ValueError, match=message):
+        export.predictor(tmp_path / name)
+
+
+def test_saved_model_of_another_hand_is_read_by_its_only_input(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.export(tmp_path / "theirs", format="tf_saved_model", verbose=False)
+    x = tf.ones((3, 4))
+    assert_allclose(export.predictor(tmp_path / "theirs")(x), model(x), atol=1e-6)
+
+
+def test_latency_calls_ten_times_more_than_count_and_is_never_negative():
+    batches = []
+    assert export.latency(batches.append, "batch", repeats=5) >= 0
+    assert batches == ["batch"] * 15
+
+
+def test_latency_is_the_median_in_milliseconds(monkeypatch):
+    # Each call takes two looks at the clock; the ten that do not count are slow.
+    seconds = [100.0] * 10 + [0.002, 9.0, 0.001]
+    clock = iter(np.repeat(np.cumsum([0.0, *seconds]), 2)[1:-1])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert export.latency(lambda batch: batch, None, repeats=3) == pytest.approx(2.0)

@@ -1,0 +1,186 @@
+import os
+import shutil
+
+import child
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from smallest import tiny_generator, tiny_teacher
+from smallest_runs import export_nothing, tiny_run
+
+from kegnet_tf import extraction, runs, synthesis, teachers
+from kegnet_tf.distillation import StudentResult
+from kegnet_tf.runs import exporting, read_json
+
+STUDENTS = [
+    StudentResult(name="a", arm="tucker", agreement=0.99),
+    StudentResult(name="a", arm="kegnet", agreement=0.7),
+    StudentResult(name="a", arm="kegnet", seed=1, agreement=0.8),
+    StudentResult(name="b", arm="uniform", agreement=0.6),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("", 2), ("a", 2), ("b", 3), ("a-tucker-0", 0), ("a-kegnet-0", 1)]
+)
+def test_student_is_the_one_named_or_the_distilled_one_that_agrees_best(name, index):
+    assert exporting.choose(STUDENTS, name) is STUDENTS[index]
+
+
+def test_unknown_student_is_refused_with_those_there_are():
+    message = "`student` must be among a, a-tucker-0, a-kegnet-0, .*b-uniform-0. Received: 'c'"
+    with pytest.raises(ValueError, match=message):
+        exporting.choose(STUDENTS, "c")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run that converts nothing."""
+    run = tiny_run(tmp_path)
+    run.convert = export_nothing
+    return run
+
+
+def deploy(run, student=0, fitted=None):
+    given = run.measured, run.students[student], run.workdir / "export", fitted
+    return exporting.deployed(run, *given)
+
+
+def given(run, fitted=None):
+    """Arguments of `Run.convert` when a run is exported."""
+    seen = {}
+    run.convert = lambda path, loading, **arguments: seen.update(arguments) or []
+    deploy(run, fitted=fitted)
+    return seen
+
+
+def calibrated_on(run, source="gaussian", **settings):
+    """What int8 is fitted to, under other settings of the export."""
+    run.config.export.update(settings)
+    shutil.rmtree(run.workdir / "export", ignore_errors=True)
+    return given(run, exporting.Calibration(source))["calibration"]
+
+
+@pytest.mark.slow
+def test_export_folder_holds_files_labels_card_and_record(run):
+    run.convert = exporting.convert_here
+    rows = deploy(run)
+    assert {path.name for path in (run.workdir / "export").iterdir()} == {
+        *(row.path for row in rows),
+        *("README.md", "labels.txt", "export.json"),
+    }
+    assert not list(run.workdir.glob("partial-*"))
+
+
+def test_record_labels_and_card_say_what_was_exported(run):
+    rows = deploy(run)
+    folder = run.workdir / "export"
+    assert (folder / "labels.txt").read_text() == "0\n1\n2\n"
+    record = read_json(folder / "export.json")
+    assert [row["path"] for row in record["exports"]] == [row.path for row in rows]
+    assert record["student"] == "students/student-kegnet-0.keras"
+    assert (record["calibration"], record["calibration_size"]) == ("kegnet", 6)
+    assert f"`{teachers.digest(tiny_teacher())}`" in (folder / "README.md").read_text()
+
+
+def test_labels_are_the_presets(run):
+    run.config.data.label_names = ("cat", "dog", "sea lion")
+    deploy(run)
+    assert (run.workdir / "export" / "labels.txt").read_text() == "cat\ndog\nsea lion\n"
+
+
+def test_export_that_stands_is_left_alone_until_something_changes(run):
+    changed = []
+    noise = exporting.Calibration("gaussian")
+    for settings in ({}, {}, {"fitted": noise}, {"student": 1}, {"student": 1}):
+        deploy(run, **settings)
+        changed.append((run.workdir / "export" / "labels.txt").stat().st_mtime_ns)
+    assert changed[0] == changed[1] < changed[2] < changed[3] == changed[4]
+    record = read_json(run.workdir / "export" / "export.json")
+    assert record["student"].endswith("wrong-tucker-0.keras")
+
+
+def test_files_are_compared_on_what_the_evaluation_draws_and_calibrated_on_other_data(run):
+    run.config.export.headroom = 1.0
+    seen = given(run)
+    source = synthesis.Source(tiny_teacher(), "kegnet", [tiny_generator()])
+    unseen, _ = source.sample(12, extraction.derive_seed(0, "evaluation"))
+    assert_allclose(seen["x"], unseen, atol=1e-6)
+    assert seen["calibration"].shape == (6, 8, 8, 1)
+    assert np.abs(seen["calibration"] - unseen[:6]).max() > 0.1
+
+
+@pytest.mark.parametrize("source", ["kegnet", "gaussian"])
+def test_artificial_data_get_headroom_before_they_fix_a_range(run, source):
+    one, three = (calibrated_on(run, source, headroom=headroom) for headroom in (1.0, 3.0))
+    assert_allclose(three, 3 * one, rtol=1e-5)
+
+
+def test_pixels_go_beyond_their_range_by_no_more_than_the_headroom(run):
+    run.config.data.update(mean=(0.25,), std=(0.5,))
+    x = calibrated_on(run, headroom=3.0, calibration_size=400)
+    # Pixels in [0, 1] are [-0.5, 1.5] then, which is 0.5 and 1 either way: 3 either way.
+    assert (x.min(), x.max()) == (-2.5, 3.5)
+
+
+def test_given_calibration_data_are_taken_as_they_are(run):
+    x = np.arange(8 * 64, dtype=np.float32).reshape(8, 8, 8, 1)
+    seen = given(run, exporting.Calibration("train", x))
+    assert_array_equal(seen["calibration"], x[:6])
+    record = read_json(run.workdir / "export" / "export.json")
+    assert (record["calibration_size"], record["headroom"]) == (6, 1.0)
+
+
+def test_raw_values_are_known_from_the_preset_or_the_models_first_layer(run):
+    assert given(run)["raw"] is None
+    shutil.rmtree(run.workdir / "export")
+    keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), *tiny_teacher().layers[1:]]
+    ).save(run.student_path(run.students[0]))
+    of_pixels = runs.Run.open(run.workdir)
+    seen = given(of_pixels)
+    assert seen["raw"] == ()
+    assert seen["x"].max() > 100  # synthetic data as that model expects them: pixels
+    of_pixels.config.data.update(mean=(0.5,), std=(0.25,))
+    shutil.rmtree(run.workdir / "export")
+    assert given(of_pixels)["raw"] == ((0.5,), (0.25,))
+
+
+def test_warning_is_logged_for_a_file_with_a_note(run, caplog):
+    run.config.export.formats = ("litert_float32", "litert_float16")
+    for _ in range(2):  # of files that stood already as well
+        deploy(run)
+        assert caplog.messages == ["Warning: litert_float16.tflite: poor."]
+        caplog.clear()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(run, error):
+    folder = run.workdir / "export"
+    folder.mkdir()
+    (folder / "labels.txt").write_text("older")
+
+    def ended(path, loading, *, folder, **_):
+        (folder / "saved_model").mkdir()
+        raise error
+
+    run.convert = ended
+    with pytest.raises(error):
+        deploy(run, student=1)
+    assert [path.read_text() for path in folder.iterdir()] == ["older"]
+    assert not list(run.workdir.glob("partial-*"))
+
+
+def test_conversion_has_a_process_of_its_own():
+    assert exporting.apart(child.number) != os.getpid()
+
+
+def test_process_that_dies_while_it_converts_is_an_oserror(run):
+    def convert(path, loading, **arguments):
+        return exporting.apart(child.die, path, loading, **arguments)
+
+    run.convert = convert
+    with pytest.raises(OSError, match="student-kegnet-0.keras could not be exported: the process"):
+        deploy(run)
+    assert not (run.workdir / "export").exists()

@@ -1,0 +1,113 @@
+import keras
+import numpy as np
+import pytest
+from smallest import tiny_config, tiny_teacher
+
+from kegnet_tf import runs
+from kegnet_tf.runs import read_json
+
+
+def tiny_run(folder, teacher=None, seen=None, **overrides):
+    """A run of `tiny_teacher`, or of another; `seen`: how the teacher recognises each generator."""
+    config = tiny_config(**overrides)
+    run = runs.Run(config, folder, teacher=teacher or tiny_teacher())
+    if seen:
+        left = iter(seen)
+        run.recognition = lambda *_: (next(left), np.array([0.5, 0.25, 0.25]))
+    return run
+
+
+def test_generator_that_the_teacher_does_not_recognise_is_reported_and_left_out(tmp_path, caplog):
+    # Twice chance is 2 / 3.
+    run = tiny_run(tmp_path, seen=[0.66, 0.67], keep_unrecognised=False)
+    assert len(run.generators) == 1
+    assert [result.accuracy for result in run.all_generators[1]] == [0.66, 0.67]
+    assert (
+        "Generator 1 is left out: the teacher sees the class asked for in 66.0% of what it draws."
+    ) in caplog.messages
+    z, y = np.zeros((1, 10), np.float32), np.eye(3, dtype=np.float32)[:1]
+    _, other = tiny_run(tmp_path).generators
+    np.testing.assert_array_equal(run.generators[0]((y, z)), other((y, z)))  # it is the second
+
+
+def test_run_whose_generators_are_all_unrecognised_ends_in_one_error(tmp_path):
+    run = tiny_run(tmp_path, seen=[0.1, 0.2], keep_unrecognised=False)
+    with pytest.raises(ValueError, match=r"at least one generator.*accuracies \[0.1, 0.2\]"):
+        run.generators
+    assert (tmp_path / "generators" / "1.keras").exists()
+
+
+def test_generator_that_explodes_is_stopped_and_reported_with_its_last_finite_state(
+    tmp_path, caplog
+):
+    run = tiny_run(tmp_path, num_generators=1, **{"extraction.learning_rate": 1e38})
+    (generator,), (result,) = run.generators, run.all_generators[1]
+    assert result.stopped
+    assert result.steps < 4
+    assert all(np.isfinite(values).all() for values in generator.get_weights())
+    assert "Generator 1 was stopped: its losses or weights were not finite" in caplog.text
+    assert read_json(tmp_path / "generators" / "0.json")["stopped"]
+
+
+class EndedSecond(keras.callbacks.Callback):
+    """Ends training as its second epoch begins."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+
+
+def test_generators_of_vectors_are_trained_together_and_go_on_where_they_were_ended(
+    tmp_path, caplog
+):
+    caplog.set_level("INFO")
+    teacher = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
+    whole = tiny_run(tmp_path / "whole", teacher)
+    assert len(whole.generators) == 2
+    assert "Generator 1 to 2 of 2" in caplog.messages
+    assert [result.steps for result in whole.all_generators[1]] == [4, 4]
+    assert not list((tmp_path / "whole").glob("**/*.weights.h5"))
+
+    # Ended after the first epoch, and once more after the first of two files.
+    folder = tmp_path / "ended"
+    run = tiny_run(folder, teacher)
+    run.log_curves = lambda log_dir: EndedSecond()
+    with pytest.raises(KeyboardInterrupt):
+        run.generators
+    with pytest.raises(StopIteration):
+        tiny_run(folder, teacher, seen=[0.5]).generators
+    assert (folder / "generators" / "0.keras").exists()
+    resumed = tiny_run(folder, teacher)
+    losses = [
+        [result.classifier_loss for result in each.all_generators[1]] for each in (whole, resumed)
+    ]
+    assert losses[0] == losses[1]
+    for first, second in zip(whole.generators, resumed.generators, strict=True):
+        for before, after in zip(first.get_weights(), second.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    run = tiny_run(folder)
+    # Of the last class there are two, fewer than there is room for.
+    run.real.test = np.random.default_rng(0).normal(size=(22, 8, 8, 1)), np.arange(22) // 10
+    run.draw()
+    return folder
+
+
+def test_run_draws_every_picture_where_real_data_are_at_hand(drawn):
+    names = {"losses", "class_balance", "classes", "averages", "walks", "real"}
+    names |= {"generator-0", "generator-1"}
+    assert {path.stem for path in (drawn / "figures").iterdir()} == names
+    assert all(path.read_bytes()[1:4] == b"PNG" for path in (drawn / "figures").iterdir())
+
+
+def test_pictures_that_stand_are_left_alone_and_missing_ones_drawn_alike(drawn):
+    before = {path: path.read_bytes() for path in (drawn / "figures").iterdir()}
+    (drawn / "figures" / "walks.png").unlink()
+    (drawn / "figures" / "losses.png").write_bytes(b"kept")
+    tiny_run(drawn).draw()
+    assert (drawn / "figures" / "losses.png").read_bytes() == b"kept"
+    assert (drawn / "figures" / "walks.png").read_bytes() == before[drawn / "figures/walks.png"]

@@ -1,0 +1,93 @@
+"""The smallest runs that tests share."""
+
+import dataclasses
+
+import numpy as np
+from smallest import tiny_config, tiny_generator, tiny_teacher
+
+from kegnet_tf import distillation, export, extraction, runs
+from kegnet_tf.runs import exporting
+
+
+class HereRun(runs.Run):
+    """A run that exports in its own process: a new one takes seconds to start."""
+
+    convert = staticmethod(exporting.convert_here)
+
+
+def export_nothing(path, loading, *, folder, formats, **_):
+    """Stands for `Run.convert` where files are not looked at: they take seconds to make."""
+    rows = []
+    for form in formats:
+        name = folder / f"{form}.tflite"
+        name.write_text("no model")
+        note = "poor" if form == "litert_float16" else None
+        rows.append(
+            export.ExportedFile(
+                format=form,
+                batch=1,
+                path=name.name,
+                bytes=8,
+                max_abs_error=None,
+                agreement=1.0,
+                real_max_abs_error=None,
+                real_agreement=None,
+                accuracy=None,
+                note=note,
+            )
+        )
+    return rows
+
+
+def tiny_run(folder, **overrides):
+    """Makes a folder that of a finished run of `tiny_teacher`; returns the `Run`.
+
+    Its students are the teacher itself, named "student", and one that is wrong of each example,
+    named "wrong".
+    """
+    config = tiny_config(**{"num_generators": 1, "held_out": 12, **overrides})
+    model, wrong = tiny_teacher(), tiny_teacher()
+    wrong.layers[-1].set_weights([-weight for weight in wrong.layers[-1].get_weights()])
+    run = runs.Run(config, folder, teacher=model)
+    (folder / "students").mkdir(parents=True)
+    (folder / "generators").mkdir()
+    made = distillation.StudentResult(
+        name="student",
+        arm="kegnet",
+        selection="last",
+        seconds=1.0,
+        parameters=127,
+        agreement=0.9,
+        compression_ratio=1.0,
+    )
+    spoilt = dataclasses.replace(made, name="wrong", arm="tucker", agreement=1.0)
+    for result, student in ((made, model), (spoilt, wrong)):
+        student.save(run.student_path(result))
+    generator = tiny_generator()
+    generator((np.eye(3)[:1], np.zeros((1, 2))))
+    generator.save(folder / "generators" / "0.keras")
+    extracted = extraction.GeneratorResult(
+        seed=0,
+        seconds=1.0,
+        steps=6,
+        stopped=False,
+        accuracy=1.0,
+        shares=[0.5, 0.25, 0.25],
+        classifier_loss=None,
+        decoder_loss=None,
+        diversity_loss=None,
+        statistics_loss=None,
+    )
+    runs.write_json(folder / "generators" / "0.json", extracted)
+    runs.write_json(folder / "compression.json", {})
+    run.measured = runs.Report(
+        dataset="tiny",
+        seed=0,
+        versions={"kegnet-tf": "0.1.0"},
+        teacher=distillation.TeacherResult(parameters=127),
+        students=[made, spoilt],
+        generators=[extracted],
+    )
+    run.measured.write(folder)
+    runs.claim(folder, run.identity)
+    return run
