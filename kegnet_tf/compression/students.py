@@ -71,39 +71,43 @@ def compress(
     candidates = {path: layer for layer, (path, _) in calls.items()}
     chosen = _matching("layers", layers, candidates) if layers else candidates.keys()
     chosen = chosen - _matching("skip", skip or (), candidates)
-    answers = {layer: _obstacle(layer) or "not chosen" for layer in candidates.values()}
     free = {
         path: layer for path, layer in candidates.items() if path in chosen and not _obstacle(layer)
     }
-    if target_ratio is not None:
-        total = trainable_parameters(_decomposed(model, {}))
-        answers |= rank_policies.spend(list(free.values()), total, target_ratio)
-    elif isinstance(ranks, dict):
-        for name, value in ranks.items():
-            for path in _matching("ranks", [name], free):
-                answers[free[path]] = rank_policies.choose(free[path], value)
-    else:
-        ranks = "vbmf" if ranks is None else ranks
-        answers |= {layer: rank_policies.choose(layer, ranks, energy) for layer in free.values()}
+    answers = {layer: _obstacle(layer) or "not chosen" for layer in candidates.values()}
+    answers |= _answers(model, free, ranks, energy, target_ratio)
     student = _decomposed(model, answers, iterate=start != "svd")
     if start == "random":
         _draw(student, seed)
     return student
 
 
-def load_student(
-    path: str | os.PathLike, loading: teachers.Loading = teachers.Loading()
-) -> keras.Model:
+def load_student(path: str | os.PathLike, loading: teachers.Loading | None = None) -> keras.Model:
     """A checked student from a file, with Tucker layers or without.
 
     Args:
         path: of a `.keras` file of a model that answers in logits.
-        loading: what else its file needs.
+        loading: what else its file needs; None for `teachers.Loading()`.
 
     Raises:
         ValueError: as from `teachers.load`.
     """
-    return dataclasses.replace(loading, output="logits").load(path)
+    return dataclasses.replace(loading or teachers.Loading(), output="logits").load(path)
+
+
+def _answers(model, free, ranks, energy, target_ratio):
+    """Ranks, or why there are none, by layer, for those among `free` that the policy names."""
+    if target_ratio is not None:
+        total = trainable_parameters(_decomposed(model, {}))
+        return rank_policies.spend(list(free.values()), total, target_ratio)
+    if isinstance(ranks, dict):
+        return {
+            free[path]: rank_policies.choose(free[path], value)
+            for name, value in ranks.items()
+            for path in _matching("ranks", [name], free)
+        }
+    ranks = "vbmf" if ranks is None else ranks
+    return {layer: rank_policies.choose(layer, ranks, energy) for layer in free.values()}
 
 
 def _obstacle(layer):

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "evaluation": ["evaluate", "evaluate_file"],
         "pictures": ["comparison"],
-        "real_data": ["DataOptions"],
+        "real_data": ["DataOptions", "RealData"],
         "report": ["Report", "versions"],
         "run": ["Run"],
         "setup": ["Setup"],

@@ -193,13 +193,12 @@ class Run(Setup):
     @functools.cached_property
     def measured(self) -> Report:
         """Teacher, students and generators; files are exported after it."""
-        rows = [students.result(self, key) for key in students.keys(self)]
         return Report(
             dataset=self.dataset_name,
             seed=self.config.seed,
             versions=versions(),
             teacher=students.teacher_result(self),
-            students=rows,
+            students=[students.result(self, key) for key in students.keys(self)],
             generators=self.all_generators[1],
         )
 

@@ -4,7 +4,6 @@ import os
 import pathlib
 import signal
 import threading
-import time
 
 import keras
 import numpy as np
@@ -178,11 +177,10 @@ def test_ray_run_equals_the_local_one_though_a_worker_is_killed(reproduced, tmp_
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     local = reproduced(tmp_path / "local").content
     ray.init("local", num_cpus=2, include_dashboard=False)
-    killed = []
+    killed, ended = [], threading.Event()
 
     def kill_once_a_cell_is_complete():
-        for _ in range(3000):
-            time.sleep(0.1)
+        while not ended.wait(0.1):
             if cells.finished(tmp_path / "ray" / "mnist") and (found := descendants("ray::cell")):
                 os.kill(found[0], signal.SIGKILL)
                 killed.append(
@@ -195,6 +193,7 @@ def test_ray_run_equals_the_local_one_though_a_worker_is_killed(reproduced, tmp_
     try:
         spread = reproduced(tmp_path / "ray", executor=Executor("ray")).content
     finally:
+        ended.set()
         killer.join()
         ray.shutdown()
     (before,) = killed
