@@ -74,7 +74,8 @@ class Run(Setup):
         Args:
             workdir: the run's folder.
             overrides: settings in place of the run's own, by "export.KEY".
-            data, loading: as in `Setup`.
+            data: as in `Setup`.
+            loading: as in `Setup`.
 
         Raises:
             ValueError: if there is no finished run, or a setting is not known.
@@ -246,5 +247,4 @@ class Run(Setup):
     def paths(self) -> dict[str, pathlib.Path]:
         """Folders and files of the run by what they hold."""
         names = ("generators", "figures", "tensorboard", "initial", "students", "export")
-        names += ("report.json", "report.md", "compression.json")
-        return {name: self.workdir / name for name in names}
+        return {name: self.workdir / name for name in (*names, "report.json", "report.md")}
