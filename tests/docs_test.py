@@ -1,6 +1,6 @@
 """The documents: their Python runs, links lead somewhere, commands have the flags they are given.
 
-A page's Python is run as a reader would: pasted into an interpreter, in an empty folder.
+A page's Python is run as a reader would: pasted into a file, in an empty folder.
 """
 
 import ast
@@ -113,7 +113,8 @@ def test_commands_have_the_flags_that_documents_give_them(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page, "python"))], ids=name)
 def test_python_of_a_page_runs_as_pasted(page, tmp_path):
     pasted = [block for block in blocks(page, "python") if not for_device(block)]
-    run(sys.executable, "-c", "\n".join(pasted), cwd=tmp_path)
+    (tmp_path / "page.py").write_text("\n".join(pasted))
+    run(sys.executable, "page.py", cwd=tmp_path)
     on_device = [block for block in blocks(page, "python") if for_device(block)]
     if on_device:
         python = fresh_python(tmp_path / "fresh")

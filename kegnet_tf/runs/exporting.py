@@ -1,17 +1,16 @@
 """The stage of export: one student of a run, exported whole or not at all."""
 
-import concurrent.futures
 import dataclasses
 import logging
-import multiprocessing
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from kegnet_tf import compression, export, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
+from kegnet_tf.runs import processes
 from kegnet_tf.runs.report import Report
 from kegnet_tf.runs.workdir import read_json, whole
 
@@ -119,24 +118,13 @@ def deployed(
     return rows
 
 
-def apart(function: Callable, *args, **kwargs):
-    """What a function returns in a process of its own.
-
-    Raises:
-        concurrent.futures.BrokenExecutor: if that process was ended.
-    """
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, spawn) as process:
-        return process.submit(function, *args, **kwargs).result()
-
-
 def convert_apart(path, loading: teachers.Loading, **arguments) -> list[ExportedFile]:
     """`convert_here` in a process of its own.
 
     Names inside a SavedModel count what a process did before, and a run that was resumed must give
     the same files.
     """
-    return apart(convert_here, path, loading, **arguments)
+    return processes.apart(convert_here, path, loading, **arguments)
 
 
 def convert_here(path, loading: teachers.Loading, **arguments) -> list[ExportedFile]:
@@ -159,7 +147,7 @@ def _converted(run, folder, student, record, raw, data):
             test=run.real.raw_test,
             raw=raw,
         )
-    except concurrent.futures.BrokenExecutor as error:
+    except ChildProcessError as error:
         raise OSError(f"{path} could not be exported: the process was ended.") from error
 
 

@@ -1,4 +1,3 @@
-import os
 import shutil
 
 import child
@@ -11,7 +10,7 @@ from smallest_runs import export_nothing, tiny_run
 
 from kegnet_tf import extraction, runs, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
-from kegnet_tf.runs import exporting, read_json
+from kegnet_tf.runs import exporting, processes, read_json
 
 STUDENTS = [
     StudentResult(name="a", arm="tucker", agreement=0.99),
@@ -172,13 +171,9 @@ def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(run, 
     assert not list(run.workdir.glob("partial-*"))
 
 
-def test_conversion_has_a_process_of_its_own():
-    assert exporting.apart(child.number) != os.getpid()
-
-
 def test_process_that_dies_while_it_converts_is_an_oserror(run):
     def convert(path, loading, **arguments):
-        return exporting.apart(child.die, path, loading, **arguments)
+        return processes.apart(child.die, path, loading, **arguments)
 
     run.convert = convert
     with pytest.raises(OSError, match="student-kegnet-0.keras could not be exported: the process"):
