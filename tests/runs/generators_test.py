@@ -1,10 +1,10 @@
 import keras
 import numpy as np
 import pytest
-from smallest import tiny_config, tiny_teacher
+from smallest import tiny_config, tiny_generator, tiny_teacher
 
-from kegnet_tf import runs
-from kegnet_tf.runs import read_json
+from kegnet_tf import extraction, runs
+from kegnet_tf.runs import generators, read_json
 
 
 def tiny_run(folder, teacher=None, seen=None, **overrides):
@@ -17,24 +17,29 @@ def tiny_run(folder, teacher=None, seen=None, **overrides):
     return run
 
 
-def test_generator_that_the_teacher_does_not_recognise_is_reported_and_left_out(tmp_path, caplog):
-    # Twice chance is 2 / 3.
-    run = tiny_run(tmp_path, seen=[0.66, 0.67], keep_unrecognised=False)
-    assert len(run.generators) == 1
-    assert [result.accuracy for result in run.all_generators[1]] == [0.66, 0.67]
-    assert (
+def results(*accuracies):
+    return [
+        extraction.GeneratorResult(
+            seed=seed, seconds=1.0, steps=4, stopped=False, accuracy=accuracy, shares=[]
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+def test_generator_that_the_teacher_does_not_recognise_is_reported_and_left_out(caplog):
+    models = [tiny_generator(1), tiny_generator(2)]
+    found = results(0.66, 0.67)  # twice chance is 2 / 3
+    assert generators.recognised(models, found, keep_all=False) == models[1:]
+    assert caplog.messages == [
         "Generator 1 is left out: the teacher sees the class asked for in 66.0% of what it draws."
-    ) in caplog.messages
-    z, y = np.zeros((1, 10), np.float32), np.eye(3, dtype=np.float32)[:1]
-    _, other = tiny_run(tmp_path).generators
-    np.testing.assert_array_equal(run.generators[0]((y, z)), other((y, z)))  # it is the second
+    ]
+    assert generators.recognised(models, found, keep_all=True) == models
 
 
-def test_run_whose_generators_are_all_unrecognised_ends_in_one_error(tmp_path):
-    run = tiny_run(tmp_path, seen=[0.1, 0.2], keep_unrecognised=False)
+def test_run_whose_generators_are_all_unrecognised_ends_in_one_error():
+    models = [tiny_generator(1), tiny_generator(2)]
     with pytest.raises(ValueError, match=r"at least one generator.*accuracies \[0.1, 0.2\]"):
-        run.generators
-    assert (tmp_path / "generators" / "1.keras").exists()
+        generators.recognised(models, results(0.1, 0.2), keep_all=False)
 
 
 def test_generator_that_explodes_is_stopped_and_reported_with_its_last_finite_state(
@@ -97,6 +102,7 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_run_draws_every_picture_where_real_data_are_at_hand(drawn):
     names = {"losses", "class_balance", "classes", "averages", "walks", "real"}
     names |= {"generator-0", "generator-1"}
@@ -104,6 +110,7 @@ def test_run_draws_every_picture_where_real_data_are_at_hand(drawn):
     assert all(path.read_bytes()[1:4] == b"PNG" for path in (drawn / "figures").iterdir())
 
 
+@pytest.mark.slow
 def test_pictures_that_stand_are_left_alone_and_missing_ones_drawn_alike(drawn):
     before = {path: path.read_bytes() for path in (drawn / "figures").iterdir()}
     (drawn / "figures" / "walks.png").unlink()

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from smallest_runs import export_nothing, tiny_run
+from smallest_runs import Drawn, export_nothing, tiny_run
 
 from kegnet_tf import export, runs
 from kegnet_tf.runs import read_json
@@ -23,6 +23,9 @@ class Opened(runs.Run):
     """A run that converts nothing."""
 
     convert = staticmethod(export_nothing)
+
+    def source(self, arm):
+        return Drawn([])
 
 
 def test_export_goes_to_the_run_and_into_its_report(run):
