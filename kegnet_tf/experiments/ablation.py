@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ml_collections
 
 from kegnet_tf import runs
-from kegnet_tf.experiments import tables
+from kegnet_tf.experiments import paper_tables
 from kegnet_tf.experiments.cells import Job
 
 
@@ -45,7 +45,7 @@ _COLUMNS = (
     ("arm", "arm", "{}"),
     ("line", "line", "{}"),
     ("n", "count", "{}"),
-    *((heading, figure, "{}") for figure, heading in tables.FIGURES.items()),
+    *((heading, figure, "{}") for figure, heading in paper_tables.FIGURES.items()),
     ("last less preset", "difference", "{:+.2f}"),
 )
 
@@ -87,7 +87,7 @@ def markdown(summary: Sequence[Mapping]) -> str:
     """The table of an ablation.
 
     Args:
-        summary: rows of `tables.summarise`, each with a "line"; the line "preset" is what the
+        summary: rows of `paper_tables.summarise`, each with a "line"; the line "preset" is what the
             others are compared with.
     """
     preset = {
@@ -98,4 +98,6 @@ def markdown(summary: Sequence[Mapping]) -> str:
         reference = preset[row["dataset"], row["name"], row["arm"]]
         difference = row["last"][0] - reference["last"][0]
         rows.append({**row, "difference": None if row is reference else difference})
-    return "\n\n".join(["# Ablation", tables.ABOUT, tables.table(rows, _COLUMNS)]) + "\n"
+    return (
+        "\n\n".join(["# Ablation", paper_tables.ABOUT, paper_tables.table(rows, _COLUMNS)]) + "\n"
+    )

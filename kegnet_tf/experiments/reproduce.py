@@ -10,7 +10,7 @@ import ml_collections
 
 from kegnet_tf import runs, synthesis
 from kegnet_tf.configs import fashion, letter, mnist, pendigits, shuttle, svhn
-from kegnet_tf.experiments import ablation, cells, paper, tables
+from kegnet_tf.experiments import ablation, cells, paper, paper_tables
 from kegnet_tf.experiments.executors import Executor
 from kegnet_tf.experiments.settings import ReproduceSettings
 
@@ -145,10 +145,10 @@ def _write(workdir):
                 "seconds": sum(row["seconds"] or 0.0 for row in timed),
             }
     content = {"versions": runs.versions(), "datasets": datasets, "cells": rows}
-    content["summary"] = tables.summarise(rows)
+    content["summary"] = paper_tables.summarise(rows)
     with runs.whole(workdir / "results.png") as partial:
-        runs.comparison(tables.panels(content["summary"]), partial)
-    return _written(workdir, "results", content, tables.markdown(content))
+        runs.comparison(paper_tables.panels(content["summary"]), partial)
+    return _written(workdir, "results", content, paper_tables.markdown(content))
 
 
 def _write_ablation(workdir, jobs, keys):
@@ -160,7 +160,7 @@ def _write_ablation(workdir, jobs, keys):
         if (row["name"], row["arm"], row["seed"]) in keys
     ]
     content = {"versions": runs.versions(), "cells": rows}
-    content["summary"] = tables.summarise(rows)
+    content["summary"] = paper_tables.summarise(rows)
     return _written(workdir, "ablation", content, ablation.markdown(content["summary"]))
 
 

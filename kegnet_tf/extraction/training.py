@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import keras
 
 from kegnet_tf.extraction import latents
-from kegnet_tf.extraction.callbacks import Backup, LastFinite
 from kegnet_tf.extraction.devices import Devices, compilation, copies
 from kegnet_tf.extraction.kegnet import KegNet
+from kegnet_tf.extraction.resuming import Backup, LastFinite
 from kegnet_tf.extraction.settings import ExtractionSettings
 from kegnet_tf.extraction.together import Ensemble, Members, check_length, stream_together
 

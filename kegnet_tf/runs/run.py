@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 
 from kegnet_tf import compression, distillation, export, extraction, synthesis, teachers
-from kegnet_tf.runs import checks, exporting, finished, generators, pictures, students, tensorboard
+from kegnet_tf.runs import checks, exporting, generators, pictures, reopening, students, tensorboard
 from kegnet_tf.runs.real_data import DataOptions
 from kegnet_tf.runs.report import Report, versions
 from kegnet_tf.runs.setup import Setup
@@ -81,8 +81,8 @@ class Run(Setup):
             ValueError: if there is no finished run, or a setting is not known.
         """
         workdir = pathlib.Path(workdir)
-        found = finished.read(workdir)
-        finished.override(found.config, overrides or {})
+        found = reopening.read(workdir)
+        reopening.override(found.config, overrides or {})
         path = workdir / "students" / f"{exporting.choose(found.report.students).stem}.keras"
         loading = dataclasses.replace(loading or teachers.Loading(), output="logits")
         run = cls(found.config, workdir, teacher=path, data=data, loading=loading)

@@ -3,7 +3,7 @@ import functools
 from smallest import tiny_config, tiny_teacher
 
 from kegnet_tf import runs
-from kegnet_tf.experiments import ablation, cells, tables
+from kegnet_tf.experiments import ablation, cells, paper_tables
 
 
 def test_line_that_changes_nothing_is_the_presets_job_and_the_others_have_folders(tmp_path):
@@ -28,7 +28,7 @@ def row(line, last):
 
 
 def test_lines_are_compared_with_the_preset_and_the_oracle_is_said_not_to_be_data_free():
-    text = ablation.markdown(tables.summarise([row("preset", 0.5), row("alpha 0", 0.4)]))
+    text = ablation.markdown(paper_tables.summarise([row("preset", 0.5), row("alpha 0", 0.4)]))
     assert "| oracle, not data-free " in text
     preset, other = (
         next(line for line in text.splitlines() if f"| {name} " in line)

@@ -50,6 +50,7 @@ def distilled(callbacks):
     return student, made.history.history
 
 
+@pytest.mark.slow
 def test_curves_hold_the_start_and_each_epoch_and_change_nothing():
     curves = AccuracyCurves(data(1), data(2))
     student, history = distilled([curves])

@@ -39,6 +39,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_teacher_and_student_are_measured_side_by_side(folder):
     rows = experiments.export_costs(
         folder / "export", teacher=folder / "teacher.keras", steps=2, repeats=3

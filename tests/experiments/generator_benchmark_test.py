@@ -17,6 +17,7 @@ def models(count):
     )
 
 
+@pytest.mark.slow
 def test_generator_step_is_timed_beside_its_passes():
     teacher, (generator,), (decoder,) = models(1)
     settings = ExtractionSettings(beta=1.0, batch_size=4)

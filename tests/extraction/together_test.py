@@ -175,6 +175,7 @@ def test_step_compiled_by_xla_trains_as_one_that_is_not(teacher, uninterrupted):
     assert_close(compiled, uninterrupted[0])
 
 
+@pytest.mark.slow
 def test_callback_stops_its_member_alone_and_training_ends_where_all_are_stopped(teacher):
     recorders = Recorder(), Recorder()
     callbacks = [[recorders[0], StopAt(2)], [recorders[1], StopAt(1)]]
@@ -194,6 +195,7 @@ def exploding():
     return generators, decoders
 
 
+@pytest.mark.slow
 def test_member_that_explodes_keeps_its_last_finite_weights_also_where_training_goes_on(
     teacher, uninterrupted, tmp_path
 ):

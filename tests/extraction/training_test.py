@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from smallest import tiny_decoder, tiny_generator, tiny_teacher
 
 from kegnet_tf import extraction
-from kegnet_tf.extraction.callbacks import Backup
+from kegnet_tf.extraction.resuming import Backup
 
 
 class InterruptAt(keras.callbacks.Callback):
@@ -120,6 +120,7 @@ def test_interrupted_training_that_is_called_again_ends_with_the_uninterrupted_w
     assert [*tmp_path.iterdir()] == [backup]
 
 
+@pytest.mark.slow
 def test_interruption_after_the_last_step_repeats_the_last_epoch(
     classifier, uninterrupted, tmp_path
 ):
@@ -143,6 +144,7 @@ def test_training_ends_with_the_last_finite_epoch_and_its_backup_where_a_weight_
     assert all(np.isfinite(values).all() for values in trained)
 
 
+@pytest.mark.slow
 def test_training_that_explodes_at_once_keeps_the_initial_state(classifier):
     trained, history = extract(classifier, learning_rate=1e38, epochs=9)
     assert len(history.epoch) < 9
@@ -168,6 +170,7 @@ def test_backup_that_cannot_be_written_leaves_the_one_before_and_no_half_file(tm
     assert path.read_text() == "before"
 
 
+@pytest.mark.slow
 def test_generators_trained_one_after_another_have_a_seed_callbacks_and_a_backup_each(
     classifier, uninterrupted, tmp_path
 ):
@@ -222,6 +225,7 @@ def test_settings_outside_their_range_are_refused(classifier):
         extract(classifier, learning_rate=-1.0)
 
 
+@pytest.mark.slow
 def test_step_compiled_by_xla_trains_as_one_that_is_not(classifier, uninterrupted):
     compiled, history = extract(classifier, jit_compile=True)
     for name, values in uninterrupted[1].history.items():

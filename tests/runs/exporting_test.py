@@ -33,10 +33,18 @@ def test_unknown_student_is_refused_with_those_there_are():
         exporting.choose(STUDENTS, "c")
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return tiny_run(tmp_path_factory.mktemp("finished") / "run")
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(finished, tmp_path):
     """A finished run that converts nothing, and notes each source that it draws from."""
-    run = tiny_run(tmp_path)
+    folder = shutil.copytree(finished.workdir, tmp_path, dirs_exist_ok=True)
+    config = finished.config.copy_and_resolve_references()
+    run = runs.Run(config, folder, teacher=finished.classifier)
+    run.measured = finished.measured
     run.convert = export_nothing
     run.asked, run.seeds = [], []
     run.source = lambda arm: run.asked.append(arm) or Drawn(run.seeds)

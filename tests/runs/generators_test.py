@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -36,12 +38,20 @@ def test_generator_that_the_teacher_does_not_recognise_is_reported_and_left_out(
     assert generators.recognised(models, found, keep_all=True) == models
 
 
+def test_generator_that_was_stopped_is_reported_and_takes_part(caplog):
+    stopped = dataclasses.replace(*results(0.9), stopped=True)
+    models = [tiny_generator()]
+    assert generators.recognised(models, [stopped], keep_all=False) == models
+    assert "Generator 1 was stopped: its losses or weights were not finite" in caplog.text
+
+
 def test_run_whose_generators_are_all_unrecognised_ends_in_one_error():
     models = [tiny_generator(1), tiny_generator(2)]
     with pytest.raises(ValueError, match=r"at least one generator.*accuracies \[0.1, 0.2\]"):
         generators.recognised(models, results(0.1, 0.2), keep_all=False)
 
 
+@pytest.mark.slow
 def test_generator_that_explodes_is_stopped_and_reported_with_its_last_finite_state(
     tmp_path, caplog
 ):
@@ -62,6 +72,7 @@ class EndedSecond(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_generators_of_vectors_are_trained_together_and_go_on_where_they_were_ended(
     tmp_path, caplog
 ):

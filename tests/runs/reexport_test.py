@@ -12,11 +12,17 @@ from kegnet_tf import export, runs
 from kegnet_tf.runs import read_json
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    tiny_run(folder)
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(finished, tmp_path):
     """The folder of a finished run."""
-    tiny_run(tmp_path / "run")
-    return tmp_path / "run"
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 class Opened(runs.Run):

@@ -190,6 +190,7 @@ def test_synthesised_set_has_the_asked_size(classifier, size):
     assert len(np.unique(x, axis=0)) == size
 
 
+@pytest.mark.slow
 def test_fit_of_keras_takes_the_stream_as_it_is(classifier):
     student = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "softmax")])
     student.compile("adam", "kl_divergence")

@@ -1,3 +1,5 @@
+"""A finished run, opened again to export its students."""
+
 import dataclasses
 import json
 import pathlib

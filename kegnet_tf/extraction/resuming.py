@@ -1,4 +1,4 @@
-"""Callbacks that keep the training of a generator finite, and safe from interruptions."""
+"""How the training of generators resumes after an interruption, and stays finite."""
 
 import os
 import pathlib
