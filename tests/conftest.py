@@ -5,6 +5,10 @@ import pathlib
 
 import pytest
 
+# Workers share the cores: threads of one would only wait for those of another.
+for _threads in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 
 @pytest.fixture(scope="session")
 def shared():

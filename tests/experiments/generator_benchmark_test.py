@@ -47,6 +47,7 @@ def test_all_pairs_at_once_are_the_diversity_loss(distance):
     )
 
 
+@pytest.mark.slow
 def test_all_pairs_at_once_take_the_memory_of_all_pairs():
     settings = ExtractionSettings(batch_size=128)
     row = generator_benchmark.diversity((1024,), 2, settings, steps=1, repeats=1)
