@@ -104,6 +104,7 @@ def image_student(seed):
     return keras.Sequential([keras.Input((2, 2, 1)), norm, flat, keras.layers.Dense(3)])
 
 
+@pytest.mark.slow
 def test_pilots_leave_no_trace_but_their_choice(monkeypatch):
     monkeypatch.setattr(pilots, "STEPS", 2)
     source, settled, plain = (

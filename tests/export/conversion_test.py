@@ -9,6 +9,10 @@ from numpy.testing import assert_allclose
 from kegnet_tf import export
 from kegnet_tf.compression import TuckerConv2D, TuckerDense
 
+FAST = ("litert_float32", "litert_int8_integer_only")
+FORMATS = [
+    pytest.param(form, marks=[pytest.mark.slow] * (form not in FAST)) for form in export.FORMATS
+]
 X = np.random.default_rng(0).normal(size=(4, 8, 8, 2)).astype(np.float32)
 
 
@@ -24,30 +28,33 @@ def model():
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A folder with the model as `any` and `one`, and LiteRT files FORMAT_any and FORMAT_one."""
+    """A folder with the model as `any` and `one`."""
     folder = tmp_path_factory.mktemp("saved")
     export.save(model(), folder / "any", raw=((0.5, 0.2), (0.25, 0.5)))
     export.save(model(), folder / "one", batch=1)
-    for form in export.FORMATS:
-        for source in ("any", "one"):
-            if source == "one" or form == "litert_float32":
-                content = export.convert(folder / source, form, X)
-                (folder / f"{form}_{source}").write_bytes(content)
     return folder
+
+
+def lite(saved, form, source="one"):
+    """Path of a LiteRT file of the model, converted when it is first asked for."""
+    path = saved / f"{form}_{source}"
+    if not path.exists():
+        path.write_bytes(export.convert(saved / source, form, X))
+    return path
 
 
 def test_tucker_convolution_is_three_convolutions_with_norm_and_activation_inside(saved):
     convolutions = ["CONV_2D"] * 6
     dense = ["FULLY_CONNECTED"] * 3
-    lowered = export.operations(saved / "litert_float32_one")
+    lowered = export.operations(lite(saved, "litert_float32"))
     assert [name for name in lowered if name != "RESHAPE"] == convolutions + dense
     assert lowered[:6] == convolutions  # the one reshape is that of Flatten
     # Any batch: the size of Flatten's output is computed, and nothing else is added.
-    lowered = export.operations(saved / "litert_float32_any")
+    lowered = export.operations(lite(saved, "litert_float32", "any"))
     assert lowered == [*convolutions, "SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE", *dense]
 
 
-@pytest.mark.parametrize("form", export.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_every_operation_is_built_in(saved, form):
     extra = {
         "litert_float16": {"DEQUANTIZE"},
@@ -55,14 +62,14 @@ def test_every_operation_is_built_in(saved, form):
         "litert_int8_integer_only": {"QUANTIZE"},
     }
     plain = {"CONV_2D", "RESHAPE", "FULLY_CONNECTED"}
-    assert set(export.operations(saved / f"{form}_one")) - {"RESHAPE"} == (
+    assert set(export.operations(lite(saved, form))) - {"RESHAPE"} == (
         plain - {"RESHAPE"} | extra.get(form, set())
     )
 
 
-@pytest.mark.parametrize("form", export.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_input_and_output_are_named_and_of_the_formats_type(saved, form):
-    interpreter = Interpreter(str(saved / f"{form}_one"))
+    interpreter = Interpreter(str(lite(saved, form)))
     signatures = interpreter.get_signature_list()
     assert signatures == {"serving_default": {"inputs": ["x"], "outputs": ["logits"]}}
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -73,13 +80,13 @@ def test_input_and_output_are_named_and_of_the_formats_type(saved, form):
 
 def test_int8_holds_no_float_but_at_its_ends(saved):
     for form, floats in (("litert_int8", 2), ("litert_int8_integer_only", 0)):
-        details = Interpreter(str(saved / f"{form}_one")).get_tensor_details()
+        details = Interpreter(str(lite(saved, form))).get_tensor_details()
         assert sum(each["dtype"] == np.float32 for each in details) == floats
 
 
 def test_batch_of_any_size_answers_as_batches_of_one(saved):
-    many = export.litert_predictor(saved / "litert_float32_any")(X)
-    assert_allclose(many, export.litert_predictor(saved / "litert_float32_one")(X), atol=1e-6)
+    many = export.litert_predictor(lite(saved, "litert_float32", "any"))(X)
+    assert_allclose(many, export.litert_predictor(lite(saved, "litert_float32"))(X), atol=1e-6)
 
 
 def test_raw_pixels_answer_as_standardised_ones(saved):

@@ -123,6 +123,7 @@ def assert_close(members, expected):
             assert_allclose(one, another, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_members_end_with_the_weights_and_logs_that_each_has_alone_and_callbacks_see_them(
     teacher, tmp_path
 ):

@@ -181,10 +181,7 @@ def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(run):
 
 
 def test_process_that_dies_while_it_converts_is_an_oserror(run):
-    def convert(path, loading, **arguments):
-        return processes.apart(child.die, path, loading, **arguments)
-
-    run.convert = convert
+    run.convert = lambda *_, **__: processes.apart(child.die)
     with pytest.raises(OSError, match="student-kegnet-0.keras could not be exported: the process"):
         deploy(run)
     assert not (run.workdir / "export").exists()

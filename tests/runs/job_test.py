@@ -39,7 +39,7 @@ def test_whole_job_is_one_call_and_its_run_says_what_came_out(tmp_path):
     run = kegnet.run(tiny_teacher(), tmp_path, target_ratio=1.5, quick=True, settings=settings)
     assert run.report.students == run.students
     assert {row.arm for row in run.students} == {"tucker", "kegnet+"}
-    assert run.students[0].compression_ratio == pytest.approx(1.5, rel=0.1)
+    assert 1.5 <= run.students[0].compression_ratio < 2  # reached from above
     assert (run.paths["export"] / "student_int8.tflite").exists()
     assert run.load_student().output_shape == (None, 3)
     assert kegnet.run(tiny_teacher(), tmp_path, target_ratio=1.5, quick=True, settings=settings)

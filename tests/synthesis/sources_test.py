@@ -68,7 +68,13 @@ def test_fixed_set_holds_equal_shares_of_the_generators(classifier, size):
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("gaussian", 0), ("uniform", 8), ("kegnet", 0), ("kegnet+", 8)]
+    ("name", "size"),
+    [
+        ("gaussian", 0),
+        ("uniform", 8),
+        ("kegnet", 0),
+        pytest.param("kegnet+", 8, marks=pytest.mark.slow),
+    ],
 )
 def test_p_is_the_softmax_of_the_teacher_in_inference_mode(teacher, generator, name, size):
     ((x, p),) = batches(Source(teacher, name, [generator], mixture=MIXTURE), 1, size=size)
