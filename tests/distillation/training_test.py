@@ -155,6 +155,7 @@ def test_agreement_of_the_history_is_that_of_the_student_on_the_held_out_data(se
     assert_allclose(agreement, kept[selection], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_held_out_data_of_more_than_one_batch_count_evenly():
     teacher, student = classifier(0), classifier(5)
     source = Source(teacher, "gaussian")

@@ -60,6 +60,7 @@ def test_teacher_and_student_are_measured_side_by_side(folder):
         assert row["milliseconds_all_threads"] > 0
 
 
+@pytest.mark.slow
 def test_teacher_of_another_run_is_refused(folder, tmp_path):
     wrong = tiny_teacher()
     wrong.layers[-1].set_weights([-weight for weight in wrong.layers[-1].get_weights()])

@@ -51,6 +51,7 @@ def test_multiply_adds_of_each_kind_of_layer(tmp_path, layer, expected):
     assert export.multiply_adds(path) == expected
 
 
+@pytest.mark.slow
 def test_multiply_adds_of_a_student_are_those_that_compression_reports(tmp_path):
     model = keras.Sequential(
         [

@@ -63,6 +63,7 @@ def test_diversity_loss_is_not_computed_at_beta_0(teacher, monkeypatch):
     assert "diversity_loss" not in [metric.name for metric in trainer.metrics]
 
 
+@pytest.mark.slow
 def test_jitter_moves_what_the_teacher_sees_in_training_alone(teacher):
     trainer = compiled(teacher, alpha=0.0, jitter=2)  # an eighth of a side is 1
     # In training by the batch's statistics, so that it is the same again.

@@ -131,6 +131,7 @@ def test_interruption_after_the_last_step_repeats_the_last_epoch(
     assert_same_weights(trained, expected)
 
 
+@pytest.mark.slow
 def test_training_ends_with_the_last_finite_epoch_and_its_backup_where_a_weight_is_not_finite(
     classifier, uninterrupted, tmp_path
 ):

@@ -18,7 +18,9 @@ def run(tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("arm", "size"), [("kegnet", 12), ("gaussian", 6)])
+@pytest.mark.parametrize(
+    ("arm", "size"), [("gaussian", 6), pytest.param("kegnet", 12, marks=pytest.mark.slow)]
+)
 def test_fixed_set_has_its_size_for_each_generator_and_once_for_noise(run, arm, size):
     run.config.synthetic_size = 6
     run.generators = [tiny_generator(1), tiny_generator(2)]
@@ -28,6 +30,7 @@ def test_fixed_set_has_its_size_for_each_generator_and_once_for_noise(run, arm, 
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_student_that_learns_tells_what_it_was_trained_with(run):
     _, result = run.train_student("student", "gaussian", 0)
     assert (result.selection, result.loss, result.batch_norm) == ("last", "logits", "inference")

@@ -37,6 +37,7 @@ def test_images_are_smoother_than_noise():
     assert np.mean(steps**2) < 0.5 * 2 * x.var()  # independent pixels would have 2 variances
 
 
+@pytest.mark.slow
 def test_same_seed_and_step_give_the_same_bytes_in_a_graph_too():
     draw = tf.function(lambda step: synthesis.images(3, step, 4, (8, 8, 1)))
     assert_array_equal(draw(tf.constant(5)), draw(tf.constant(5)))

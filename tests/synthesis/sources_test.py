@@ -121,6 +121,7 @@ def test_mixture_for_a_table_has_noise_in_place_of_images(classifier):
         assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_procedural_images_have_the_known_range(teacher):
     pixels = teachers.Pixels((0.75,), (0.25,), (0.25,), (0.5,))
     ((x, _),) = batches(Source(teacher, "procedural", pixels=pixels), 1, batch_size=64)

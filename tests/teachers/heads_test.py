@@ -132,6 +132,7 @@ def test_layer_that_also_answers_elsewhere_keeps_its_softmax():
     assert_allclose(softmax(teachers.load(model)(X[:, :3])), model(X[:, :3]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_output_is_followed_against_what_the_head_shows():
     model = mlp(activation="softmax")
     assert_array_equal(teachers.load(model, output="logits")(X), model(X))
