@@ -75,6 +75,27 @@ def calibration(run, name: str) -> Calibration:
     return Calibration(name)
 
 
+def check_folder(folder: pathlib.Path, workdir: pathlib.Path) -> None:
+    """Refuses a folder that an export must not take the place of.
+
+    Args:
+        folder: where the files are to land.
+        workdir: the run's folder.
+
+    Raises:
+        ValueError: if the folder holds what no export wrote, or is, contains or lies inside the
+            work directory, but for its own `export/`.
+    """
+    folder, workdir = folder.resolve(), workdir.resolve()
+    related = folder == workdir or workdir in folder.parents or folder in workdir.parents
+    if related and folder != workdir / "export":
+        raise ValueError(f"`output` must lie outside of the work directory. Received: {folder}.")
+    ours = (folder / "export.json").is_file() or (folder.is_dir() and not any(folder.iterdir()))
+    if folder.exists() and not ours:
+        rule = "be a folder that is new or empty, or one that an export made"
+        raise ValueError(f"`output` must {rule}. Received: {folder}, which is something else.")
+
+
 def deployed(
     run,
     report: Report,
@@ -99,9 +120,10 @@ def deployed(
 
     Raises:
         OSError: if the folder cannot be written, or the process that converts was ended.
-        ValueError: if a format is unknown.
+        ValueError: if a format is unknown, or the folder is not ours to replace.
     """
     fitted = fitted or Calibration()
+    check_folder(folder, run.workdir)
     model = compression.load_student(run.student_path(student), run.loading)
     record = _record(run, student, model, fitted)
     if not _stands(folder, record):

@@ -114,9 +114,9 @@ class Run(Setup):
         Raises:
             ValueError: naming the argument, the rule and the value.
         """
-        dataset = self.real.dataset
-        sizes = dataset.input_shape, len(dataset.label_names)
+        sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
         checks.check_preset(self.config, self.classifier, *sizes)
+        exporting.check_folder(self.workdir / "export", self.workdir)
         self.initial
         self.real.raw_test
 

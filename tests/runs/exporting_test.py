@@ -156,6 +156,28 @@ def test_raw_values_are_known_from_the_preset_or_the_models_first_layer(run):
     assert given(of_pixels)["raw"] == ((0.5,), (0.25,))
 
 
+@pytest.mark.parametrize("name", ["", "..", "students", "export/deeper"])
+def test_export_into_the_run_itself_is_refused(run, name):
+    with pytest.raises(ValueError, match="`output` must lie outside of the work directory"):
+        exporting.check_folder(run.workdir / name, run.workdir)
+
+
+def test_folder_or_file_of_somebody_else_is_refused_and_left_as_it_is(run, tmp_path_factory):
+    theirs = tmp_path_factory.mktemp("theirs")
+    exporting.check_folder(theirs, run.workdir)  # empty
+    (theirs / "thesis.txt").write_text("years of work")
+    for folder in (theirs, theirs / "thesis.txt"):
+        with pytest.raises(ValueError, match="`output` must be a folder that is new or empty"):
+            run.export(output=folder)
+    assert (theirs / "thesis.txt").read_text() == "years of work"
+    own = run.workdir / "export"
+    own.mkdir()
+    (own / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="`output` must be a folder that is new or empty"):
+        run.check()
+    assert (own / "notes.txt").read_text() == "mine"
+
+
 def test_warning_is_logged_for_a_file_with_a_note(run, caplog):
     run.config.export.formats = ("litert_float32", "litert_float16")
     for _ in range(2):  # of files that stood already as well
@@ -165,9 +187,8 @@ def test_warning_is_logged_for_a_file_with_a_note(run, caplog):
 
 
 def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(run):
-    folder = run.workdir / "export"
-    folder.mkdir()
-    (folder / "labels.txt").write_text("older")
+    deploy(run)
+    before = {path: path.read_bytes() for path in (run.workdir / "export").iterdir()}
 
     def ended(path, loading, *, folder, **_):
         (folder / "saved_model").mkdir()
@@ -176,7 +197,7 @@ def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(run):
     run.convert = ended
     with pytest.raises(KeyboardInterrupt):
         deploy(run, student=1)
-    assert [path.read_text() for path in folder.iterdir()] == ["older"]
+    assert {path: path.read_bytes() for path in before} == before
     assert not list(run.workdir.glob("partial-*"))
 
 
