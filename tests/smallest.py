@@ -20,6 +20,17 @@ def tiny_teacher():
     return model
 
 
+def nested_classifier():
+    """A Sequential in a Functional in a Sequential; the middle one is called twice."""
+    layers = keras.layers
+    inner = keras.Sequential([layers.Conv2D(4, 3, padding="same", name="conv")], name="inner")
+    inputs = keras.Input((6, 6, 4))
+    middle = keras.Model(inputs, inputs + inner(inputs), name="middle")
+    inputs = keras.Input((6, 6, 4))
+    twice = keras.Model(inputs, middle(middle(inputs)), name="outer")
+    return keras.Sequential([twice, layers.Flatten(), layers.Dense(3, name="logits")])
+
+
 def tiny_generator(seed=1):
     return extraction.ImageGenerator(
         (8, 8, 1), 3, latent_dim=2, units=(8,), filters=(4, 2), seed=seed

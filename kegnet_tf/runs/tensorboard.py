@@ -5,7 +5,6 @@ Losses and metrics of every stage come from Keras' own callback, as `epoch_loss`
 
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -146,8 +145,8 @@ def summarise(
 
 
 def _writer(folder, anew):
-    if anew and folder.exists():
-        shutil.rmtree(folder)
+    for events in folder.glob("events.out.tfevents.*") if anew else ():
+        events.unlink()
     return tf.summary.create_file_writer(str(folder))
 
 

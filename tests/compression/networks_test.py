@@ -6,6 +6,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers, ops
 from numpy.testing import assert_array_equal
+from smallest import nested_classifier
 
 from kegnet_tf import teachers
 from kegnet_tf.compression import compress, layer_report
@@ -74,21 +75,11 @@ def shared():
     return keras.Model(inputs, layers.Dense(3, name="logits")(x))
 
 
-def nested():
-    """A Sequential in a Functional in a Sequential; the middle one is called twice."""
-    inner = keras.Sequential([layers.Conv2D(4, 3, padding="same", name="conv")], name="inner")
-    inputs = keras.Input((6, 6, 4))
-    middle = keras.Model(inputs, inputs + inner(inputs), name="middle")
-    inputs = keras.Input((6, 6, 4))
-    twice = keras.Model(inputs, middle(middle(inputs)), name="outer")
-    return keras.Sequential([twice, layers.Flatten(), layers.Dense(3, name="logits")])
-
-
 def lenet():
     return teachers.NETWORKS["lenet5"](num_classes=3, seed=0)
 
 
-SMALL = [lenet, mobilenet, shared, nested, resnet, vgg, densenet, mlp]
+SMALL = [lenet, mobilenet, shared, nested_classifier, resnet, vgg, densenet, mlp]
 APPLICATIONS = [  # with the smallest input that each allows
     keras.applications.MobileNetV2,
     keras.applications.ResNet50,
@@ -208,7 +199,7 @@ def test_half_rank_exports(build, tmp_path):
     [{}, {"ranks": 0.5}, {"ranks": (1, 1)}, {"energy": 0.8}, {"target_ratio": 1.3}],
     ids=str,
 )
-@pytest.mark.parametrize("build", [vgg, nested])
+@pytest.mark.parametrize("build", [vgg, nested_classifier])
 def test_the_original_is_untouched(build, policy):
     model = shaken(build)
     config, weights = json.dumps(model.get_config()), [w.tobytes() for w in model.get_weights()]

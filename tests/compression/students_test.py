@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
+from smallest import nested_classifier
 
 from kegnet_tf import teachers
 from kegnet_tf.compression import (
@@ -25,16 +26,6 @@ def convolutional():
         x = layers.MaxPooling2D()(layers.ReLU()(layers.BatchNormalization()(x)))
     x = layers.Dropout(0.5)(layers.Dense(8, activation="relu", name="fc")(layers.Flatten()(x)))
     return keras.Model(inputs, layers.Dense(3, name="logits")(x))
-
-
-def nested():
-    """A Sequential in a Functional in a Sequential; the middle one is called twice."""
-    inner = keras.Sequential([layers.Conv2D(4, 3, padding="same", name="conv")], name="inner")
-    inputs = keras.Input((6, 6, 4))
-    middle = keras.Model(inputs, inputs + inner(inputs), name="middle")
-    inputs = keras.Input((6, 6, 4))
-    twice = keras.Model(inputs, middle(middle(inputs)), name="outer")
-    return keras.Sequential([twice, layers.Flatten(), layers.Dense(3, name="logits")])
 
 
 def test_state_that_is_no_weight_is_copied_too():
@@ -71,7 +62,7 @@ def test_a_layer_shared_across_nested_models_stays_shared():
 
 
 def test_a_nested_layer_has_a_path_and_a_name():
-    model = nested()
+    model = nested_classifier()
     for name in ("outer/middle/inner/conv", "conv", "outer/.*"):
         rows = layer_report(model, compress(model, {name: (2, 3)}))
         assert {row.name: row.ranks for row in rows} == {
@@ -82,7 +73,7 @@ def test_a_nested_layer_has_a_path_and_a_name():
 
 @pytest.mark.parametrize("frozen", ["all", "outer", "logits"])
 def test_a_frozen_teacher_gives_a_trainable_student(frozen):
-    model = nested()
+    model = nested_classifier()
     (model if frozen == "all" else model.get_layer(frozen)).trainable = False
     kept = [variable.path for variable in model.trainable_variables]
     for student in (compress(model, (1, 1)), compress(model, skip=".*")):
@@ -91,7 +82,7 @@ def test_a_frozen_teacher_gives_a_trainable_student(frozen):
 
 
 def test_a_compiled_teacher_gives_a_student_that_is_not_compiled():
-    model = nested()
+    model = nested_classifier()
     model.compile("adam", loss=lambda label, logits: ops.mean(logits))
     assert not compress(model).compiled
 
