@@ -6,7 +6,7 @@ import numpy as np
 from smallest import tiny_config, tiny_generator, tiny_teacher
 
 from kegnet_tf import distillation, export, extraction, runs
-from kegnet_tf.runs import exporting
+from kegnet_tf.runs import exporting, generators, students
 
 
 class HereRun(runs.Run):
@@ -61,8 +61,6 @@ def tiny_run(folder, **overrides):
     model, wrong = tiny_teacher(), tiny_teacher()
     wrong.layers[-1].set_weights([-weight for weight in wrong.layers[-1].get_weights()])
     run = runs.Run(config, folder, teacher=model)
-    (folder / "students").mkdir(parents=True)
-    (folder / "generators").mkdir()
     made = distillation.StudentResult(
         name="student",
         arm="kegnet",
@@ -73,11 +71,8 @@ def tiny_run(folder, **overrides):
         compression_ratio=1.0,
     )
     spoilt = dataclasses.replace(made, name="wrong", arm="tucker", agreement=1.0)
-    for result, student in ((made, model), (spoilt, wrong)):
-        student.save(run.student_path(result))
     generator = tiny_generator()
     generator((np.eye(3)[:1], np.zeros((1, 2))))
-    generator.save(folder / "generators" / "0.keras")
     extracted = extraction.GeneratorResult(
         seed=0,
         seconds=1.0,
@@ -90,8 +85,16 @@ def tiny_run(folder, **overrides):
         diversity_loss=None,
         statistics_loss=None,
     )
-    runs.write_json(folder / "generators" / "0.json", extracted)
-    runs.write_json(folder / "compression.json", {})
+    path, row = folder / "generators" / "0.json", dataclasses.asdict(extracted)
+    made_of = generators.made_of(run)
+    runs.claiming.claim(folder, run.identity)
+    runs.manifest.keep(folder, {"compression.json": "{}"})
+    runs.records.write(path, row, made_of, {"0.keras": generator.save})
+    run.generators = [generator]
+    for result, student in ((made, model), (spoilt, wrong)):
+        key = result.name, result.arm, result.seed
+        path = students.record_path(run, key)
+        runs.records.write(path, {}, {}, {f"{path.stem}.keras": student.save})
     run.measured = runs.Report(
         dataset="tiny",
         seed=0,
@@ -101,5 +104,5 @@ def tiny_run(folder, **overrides):
         generators=[extracted],
     )
     run.measured.write(folder)
-    runs.claim(folder, run.identity)
+    runs.manifest.seal(folder)
     return run

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import logging
 import pathlib
-import shutil
 
 import numpy as np
 
@@ -21,8 +20,6 @@ from kegnet_tf.experiments.accuracy_curves import AccuracyCurves, figures
 logger = logging.getLogger(__name__)
 
 REAL = "real"
-# What a generator depends on.
-_EXTRACTION = ("seed", "generator", "dense_generator", "decoder", "extraction", "devices")
 # What a row takes over of a `StudentResult`.
 _TRAINED = ("name", "arm", "seed", "selection", "seconds", "loss", "batch_norm")
 
@@ -60,6 +57,8 @@ def check(job: Job) -> None:
     """
     if job.origin:
         job.run.real = job.origin.real  # the same data, read once
+    digests = {"test": _digest(job.real.test), "valid": _digest(job.real.valid)}
+    job.run.also = {"authors": job.authors, **digests}
     job.run.check()
     if job.real.test is None:
         raise ValueError(
@@ -80,8 +79,7 @@ def prepare(job: Job) -> list[tuple[str, str]]:
     Raises:
         ValueError: if the folder is another configuration's, teacher's or data's.
     """
-    test, valid = _digest(job.real.test), _digest(job.real.valid)
-    job.run.claim(authors=job.authors, test=test, valid=valid)
+    job.run.claim()
     return [(name, arm) for name in job.run.initial for arm in job.arms]
 
 
@@ -93,15 +91,16 @@ def extract(job: Job) -> None:
     """
     run = job.run
     if job.origin:
-        _borrow_generators(job.origin, run)
+        runs.borrow_generators(run, job.origin)
     logger.info("%s: %d generators take part.", job.dataset, len(run.generators))
     path = run.workdir / "teacher.json"
-    if not path.exists():
+    made = {"teacher": run.teacher_digest, "test": _digest(job.real.test)}
+    if runs.records.read(path, made) is None:
         measured = {
             "accuracy": distillation.accuracy(run.teacher.predict_on_batch, *job.real.test),
             "parameters": compression.trainable_parameters(run.teacher),
         }
-        runs.write_json(path, measured)
+        runs.records.write(path, measured, made, {})
 
 
 def cell(job: Job, key: tuple[str, str, int]) -> dict:
@@ -119,14 +118,15 @@ def cell(job: Job, key: tuple[str, str, int]) -> dict:
     """
     run = job.run
     path = run.workdir / "students" / f"{'-'.join(map(str, key))}.json"
-    if path.with_suffix(".keras").exists() and path.exists():
-        row = runs.read_json(path)
+    settings = _settings(job, key)
+    row = run.kept_student(*key, settings)
+    if row is not None:
         if "last" in row:
             return row
-    path.with_suffix(".keras").unlink(missing_ok=True)  # ended between student and measures
+        runs.records.remove(path)  # ended between student and measures
     curves = AccuracyCurves(job.real.test, job.real.valid)
     student, result = run.train_student(
-        *key, callbacks=[curves], data=_real_stream(job, key), settings=_settings(job, key)
+        *key, callbacks=[curves], data=_real_stream(job, key), settings=settings
     )
     if not curves.test:  # an arm that does not learn
         curves.measure(student.predict_on_batch)
@@ -142,7 +142,7 @@ def cell(job: Job, key: tuple[str, str, int]) -> dict:
             "agreement": curves.agreement,
         },
     }
-    runs.write_json(path, row)
+    runs.records.amend(path, row)
     return row
 
 
@@ -152,12 +152,11 @@ def finished(folder: pathlib.Path) -> list[dict]:
     Args:
         folder: the work directory of the job's run.
     """
-    paths = sorted((folder / "students").glob("*.json"))
-    rows = [runs.read_json(path) for path in paths if path.with_suffix(".keras").exists()]
+    rows = map(runs.records.read, sorted((folder / "students").glob("*.json")))
     return [
         {key: value for key, value in row.items() if key != "curves"}
         for row in rows
-        if "last" in row
+        if row and "last" in row
     ]
 
 
@@ -187,15 +186,3 @@ def _digest(data):
     for array in data:
         sha.update(np.ascontiguousarray(array))
     return sha.hexdigest()
-
-
-def _borrow_generators(origin, run):
-    if any(origin.config[key] != run.config[key] for key in _EXTRACTION):
-        return
-    for index in range(run.config.num_generators):
-        for suffix in (".csv", ".json", ".keras"):  # the last one says that it is complete
-            path = origin.workdir / "generators" / f"{index}{suffix}"
-            target = run.workdir / "generators" / path.name
-            if path.exists() and not target.exists():
-                with runs.whole(target) as partial:
-                    shutil.copyfile(path, partial)

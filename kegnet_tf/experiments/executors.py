@@ -8,6 +8,8 @@ import dataclasses
 import importlib.util
 from collections.abc import Callable, Iterator
 
+from kegnet_tf import extraction
+
 EXECUTORS = ("local", "ray")
 RETRIES = 3  # of a task whose worker died
 
@@ -83,7 +85,9 @@ def _on_ray(function, tasks):
     import ray
 
     num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
-    remote = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=RETRIES)(function)
+    own = {"env_vars": {"KEGNET_WRITER": extraction.WRITER}}  # what a dead one leaves is ours
+    needs = {"num_cpus": 1, "num_gpus": num_gpus, "runtime_env": own}
+    remote = ray.remote(**needs, max_retries=RETRIES)(function)
     waiting = [remote.remote(*task) for task in tasks]
     try:
         while waiting:

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from kegnet_tf import extraction
+from kegnet_tf import extraction, runs
 from kegnet_tf.experiments import timing
 from kegnet_tf.extraction import ExtractionSettings
 
@@ -38,10 +38,11 @@ def generator_step(
 
     Returns:
         As `timing.compare`, with "batch_size", "beta", "gamma", "distance", "jitter" and "memory":
-        bytes that the process holds at most in its first training steps, less those before.
+        bytes that a new process holds at most in its first training steps, less those before.
     """
-    step = _training(teacher, generator, decoder, settings, steps)
-    memory = timing.peak_memory(step)
+    models = teacher, generator, decoder
+    memory = runs.apart(_step_memory, *models, settings, steps)
+    step = _training(*models, settings, steps)
 
     bare = extraction.KegNet(teacher, generator, decoder)
     bare.compile(keras.optimizers.SGD(), ExtractionSettings(alpha=settings.alpha))
@@ -174,29 +175,15 @@ def diversity(
 
     Returns:
         As `timing.compare`, with "batch_size", "distance", "memory" and "reference_memory": bytes
-        that the process holds at most in a first call, less those before.
+        that a new process holds at most in a first call, less those before.
     """
-    batch_size, distance = settings.batch_size, settings.distance
-    z = tf.random.stateless_normal((batch_size, latent_dim), (0, 0))
-    x = tf.random.stateless_normal((batch_size, *data_shape), (0, 1))
-
-    def call(loss):
-        @tf.function
-        def gradient(z, x):
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                value = loss(z, x, distance)
-            return value, tape.gradient(value, x)
-
-        return lambda: [gradient(z, x) for _ in range(steps)]
-
-    ours, naive = call(extraction.diversity_loss), call(pairwise_diversity)
-    memory = {
-        "memory": timing.peak_memory(ours),
-        "reference_memory": timing.peak_memory(naive),
-    }
+    shape = data_shape, latent_dim, settings
+    losses = extraction.diversity_loss, pairwise_diversity
+    memory = [runs.apart(_gradient_memory, loss, *shape) for loss in losses]
+    ours, naive = (_gradient(loss, *shape, steps) for loss in losses)
     row = timing.compare("diversity loss", ours, "all pairs at once", naive, steps, repeats)
-    return row | {"batch_size": batch_size, "distance": distance} | memory
+    row |= {"batch_size": settings.batch_size, "distance": settings.distance}
+    return row | dict(zip(("memory", "reference_memory"), memory, strict=True))
 
 
 def pairwise_diversity(z: tf.Tensor, x: tf.Tensor, distance: str) -> tf.Tensor:
@@ -212,6 +199,30 @@ def pairwise_diversity(z: tf.Tensor, x: tf.Tensor, distance: str) -> tf.Tensor:
     data = tf.reduce_mean(power(x[:, None] - x[None]), axis=2)
     latent = tf.reduce_mean(tf.square(z[:, None] - z[None]), axis=2)
     return tf.exp(-tf.reduce_mean(latent * data))
+
+
+def _gradient(loss, data_shape, latent_dim, settings, steps=1):
+    """A function that computes a diversity loss and its gradient on a fixed batch."""
+    z = tf.random.stateless_normal((settings.batch_size, latent_dim), (0, 0))
+    x = tf.random.stateless_normal((settings.batch_size, *data_shape), (0, 1))
+
+    @tf.function
+    def gradient(z, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(z, x, settings.distance)
+        return value, tape.gradient(value, x)
+
+    return lambda: [gradient(z, x) for _ in range(steps)]
+
+
+# In a process of their own: TensorFlow keeps what was freed, for the next one to take.
+def _gradient_memory(*given):
+    return timing.peak_memory(_gradient(*given))
+
+
+def _step_memory(*given):
+    return timing.peak_memory(_training(*given))
 
 
 def _training(teacher, generator, decoder, settings, steps):

@@ -14,6 +14,8 @@ from kegnet_tf.experiments import ablation, cells, paper, paper_tables
 from kegnet_tf.experiments.executors import Executor
 from kegnet_tf.experiments.settings import ReproduceSettings
 
+# What a folder of tables is known by; each data set in it has a configuration of its own.
+_IDENTITY = {"config": {}, "tables": True}
 logger = logging.getLogger(__name__)
 
 PRESETS = {
@@ -80,10 +82,16 @@ def reproduce(
             logger.warning("%sadds it to the table.", message)
             continue
         jobs += _jobs(workdir / name, config, settings, data, lines)
-    keys = _train([job for _, job in jobs], settings.seeds, executor)
-    if settings.ablation:
-        return _write_ablation(workdir, jobs, keys)
-    return _write(workdir)
+    own = list(dict.fromkeys(job for _, job in jobs))
+    runs.claiming.check(workdir, _IDENTITY)
+    for job in own:
+        cells.check(job)
+    with runs.held(workdir):
+        runs.claiming.claim(workdir, _IDENTITY)
+        keys = _train(own, settings.seeds, executor)
+        for job in own:
+            runs.manifest.seal(job.run.workdir)
+        return _write_ablation(workdir, jobs, keys) if settings.ablation else _write(workdir)
 
 
 def _absolute(data):
@@ -99,7 +107,8 @@ def _absolute(data):
 def _jobs(folder, config, settings, data, lines):
     """(line, job) of a data set; "" for the line where the arms are compared."""
     arms = config.arms
-    config.arms = tuple(arm for arm in arms if arm != cells.REAL)  # no run knows that one
+    known = tuple(arm for arm in arms if arm != cells.REAL)  # no run knows that one
+    config.arms = known or ("tucker",)  # nor one with none; the job's own arms are made
     teacher = str(pathlib.Path(settings.teacher).resolve()) if settings.teacher else ""
     opened = functools.partial(
         runs.Run, teacher=teacher, students=tuple(settings.students), data=data
@@ -110,18 +119,15 @@ def _jobs(folder, config, settings, data, lines):
 
 def _train(jobs, seeds, executor):
     """Makes what is missing of some jobs; (name, arm, seed) of all their cells."""
-    own = list(dict.fromkeys(jobs))
-    for job in own:
-        cells.check(job)
     tasks = [
         (job, (name, arm, seed))
-        for job in own
+        for job in jobs
         for name, arm in cells.prepare(job)
         for seed in range(seeds if arm in synthesis.SOURCES else 1)
     ]
     with executor.opened() as execute:
         for borrowing in (False, True):  # whose generators may be those of the preset
-            group = [(job,) for job in own if bool(job.origin) == borrowing]
+            group = [(job,) for job in jobs if bool(job.origin) == borrowing]
             for _ in execute(cells.extract, group):
                 pass
         for row in execute(cells.cell, tasks):
@@ -134,21 +140,22 @@ def _write(workdir):
     datasets, rows = {}, []
     for name, printed in paper.PRINTED.items():
         folder = workdir / name
-        if (folder / "teacher.json").exists():
+        teacher = runs.records.read(folder / "teacher.json")
+        if teacher:
             finished = cells.finished(folder)
             rows += finished
             files = (folder / "generators").glob("?.json")
             timed = finished + [runs.read_json(path) for path in files]
             datasets[name] = {
-                **runs.read_json(folder / "teacher.json"),
+                **teacher,
                 "paper": printed["original"],
                 "seconds": sum(row["seconds"] or 0.0 for row in timed),
             }
     content = {"versions": runs.versions(), "datasets": datasets, "cells": rows}
     content["summary"] = paper_tables.summarise(rows)
-    with runs.whole(workdir / "results.png") as partial:
-        runs.comparison(paper_tables.panels(content["summary"]), partial)
-    return _written(workdir, "results", content, paper_tables.markdown(content))
+    picture = functools.partial(runs.comparison, paper_tables.panels(content["summary"]))
+    text = paper_tables.markdown(content)
+    return _written(workdir, "results", content, text, {"results.png": picture})
 
 
 def _write_ablation(workdir, jobs, keys):
@@ -164,8 +171,7 @@ def _write_ablation(workdir, jobs, keys):
     return _written(workdir, "ablation", content, ablation.markdown(content["summary"]))
 
 
-def _written(workdir, name, content, text):
-    runs.write_json(workdir / f"{name}.json", content)
-    with runs.whole(workdir / f"{name}.md") as partial:
-        partial.write_text(text)
+def _written(workdir, name, content, text, pictures=()):
+    files = {f"{name}.json": runs.manifest.text_of(content), f"{name}.md": text, **dict(pictures)}
+    runs.manifest.keep(workdir, files)
     return Reproduction(content, f"{text}\nEverything is in {workdir}.")

@@ -1,5 +1,6 @@
 """A student as files for a device: a SavedModel and LiteRT files, checked, read and described."""
 
+from kegnet_tf.export.checksums import fingerprint, read_sealed, sealed
 from kegnet_tf.export.conversion import FORMATS, convert, save
 from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
 from kegnet_tf.export.model_card import ModelCard
@@ -25,13 +26,16 @@ __all__ = [
     "convert",
     "export_model",
     "file_table",
+    "fingerprint",
     "latency",
     "litert_predictor",
     "multiply_adds",
     "operations",
     "predictor",
     "quantisation",
+    "read_sealed",
     "save",
     "saved_model_predictor",
+    "sealed",
     "size",
 ]

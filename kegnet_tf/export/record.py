@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+from kegnet_tf.export.checksums import fingerprint, read_sealed, sealed
 from kegnet_tf.export.parity import ExportedFile
 
 _NAME = "export.json"
@@ -15,6 +16,7 @@ class ExportRecord:
 
     Attributes:
         student: path of its `.keras` file, relative to the run's folder.
+        student_digest: SHA-256 of the student's weights.
         teacher: the run's setting of that name.
         teacher_digest: SHA-256 of the teacher's weights.
         parameters: trainable ones of the student.
@@ -26,9 +28,11 @@ class ExportRecord:
         input_shape: of one example.
         num_classes: length of an output.
         exports: one entry a file.
+        files: size and SHA-256 of every other file in the folder, by path.
     """
 
     student: str
+    student_digest: str
     teacher: str
     teacher_digest: str
     parameters: int
@@ -40,6 +44,7 @@ class ExportRecord:
     input_shape: list[int]
     num_classes: int
     exports: list[ExportedFile] = dataclasses.field(default_factory=list)
+    files: dict[str, dict] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         # So that a record equals the one that is read back.
@@ -55,9 +60,9 @@ class ExportRecord:
             ValueError: if it is not what `write` writes.
         """
         path = pathlib.Path(folder) / _NAME
-        text = path.read_text()
         try:
-            content = json.loads(text)
+            content = read_sealed(path)
+            del content["sha256"]
             rows = [ExportedFile(**row) for row in content["exports"]]
             return cls(**{**content, "exports": rows})
         except (KeyError, TypeError, ValueError) as error:
@@ -66,7 +71,25 @@ class ExportRecord:
                 f"`folder` must hold an export of kegnet. Received: {path} ({reason})."
             ) from error
 
+    @property
+    def settings(self) -> "ExportRecord":
+        """What the export was made of, without what came out."""
+        return dataclasses.replace(self, exports=[], files={})
+
+    def intact(self, folder: str | pathlib.Path) -> list[pathlib.Path]:
+        """The files of the folder that are as this record says."""
+        paths = {pathlib.Path(folder) / name: known for name, known in self.files.items()}
+        return [path for path in paths if path.is_file() and fingerprint(path) == paths[path]]
+
     def write(self, folder: str | pathlib.Path) -> None:
-        """Writes `export.json` in place: a folder that must be whole is renamed when it is."""
-        content = json.dumps(dataclasses.asdict(self), indent=2)
-        (pathlib.Path(folder) / _NAME).write_text(content + "\n")
+        """Writes `export.json` in place, last: a folder that must be whole is renamed when it is.
+
+        `files` become those that lie there.
+        """
+        folder = pathlib.Path(folder)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = {path.relative_to(folder).as_posix(): fingerprint(path) for path in paths}
+        files.pop(_NAME, None)
+        record = dataclasses.replace(self, files=files)
+        content = json.dumps(sealed(dataclasses.asdict(record)), indent=2)
+        (folder / _NAME).write_text(content + "\n")

@@ -4,7 +4,7 @@ from kegnet_tf.extraction.decoder import Decoder
 from kegnet_tf.extraction.devices import Devices, compilation, copies
 from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator
 from kegnet_tf.extraction.kegnet import ClassBalance, KegNet
-from kegnet_tf.extraction.latents import derive_seed, sample, stream
+from kegnet_tf.extraction.latents import check_labels, derive_seed, sample, stream
 from kegnet_tf.extraction.losses import (
     DISTANCES,
     TERMS,
@@ -14,6 +14,7 @@ from kegnet_tf.extraction.losses import (
     statistics_loss,
 )
 from kegnet_tf.extraction.recognition import GeneratorResult, least_recognition, recognition
+from kegnet_tf.extraction.resuming import WRITER, partial_name
 from kegnet_tf.extraction.settings import ExtractionSettings
 from kegnet_tf.extraction.together import Ensemble, stream_together
 from kegnet_tf.extraction.training import extract, trained_together
@@ -21,6 +22,7 @@ from kegnet_tf.extraction.training import extract, trained_together
 __all__ = [
     "DISTANCES",
     "TERMS",
+    "WRITER",
     "ClassBalance",
     "Decoder",
     "DenseGenerator",
@@ -30,6 +32,7 @@ __all__ = [
     "GeneratorResult",
     "ImageGenerator",
     "KegNet",
+    "check_labels",
     "classifier_loss",
     "compilation",
     "copies",
@@ -38,6 +41,7 @@ __all__ = [
     "diversity_loss",
     "extract",
     "least_recognition",
+    "partial_name",
     "recognition",
     "sample",
     "statistics_loss",

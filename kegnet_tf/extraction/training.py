@@ -54,11 +54,9 @@ def extract(
         the other generators train on.
 
     Raises:
-        ValueError: if a setting lies outside its range, lists differ in length, or networks that
-            are trained together are not alike.
+        ValueError: if lists differ in length, or networks that are trained together are not alike.
     """
     settings, devices = settings or ExtractionSettings(), devices or Devices()
-    settings.check()
     callbacks = callbacks or [()] * len(generators)
     for name, of_each in (("decoders", decoders), ("seeds", seeds), ("callbacks", callbacks)):
         check_length(name, of_each, generators)
@@ -116,11 +114,12 @@ def _train_together(teacher, generators, decoders, settings, seeds, backup, call
 
 def _fit(trainer, data, settings, callbacks, backup, verbose):
     """Trains from where a backup was left; `data` is a stream of (y, z) for a start."""
+    done = 0
     if backup:
-        if pathlib.Path(backup).exists():
-            trainer.load_weights(backup)
-        callbacks.append(Backup(backup))
-    done = int(trainer.epochs_done.numpy())
+        keeper = Backup(backup)
+        keeper.set_model(trainer)
+        done = keeper.restore()
+        callbacks.append(keeper)
     return trainer.fit(
         data(start=done * settings.steps_per_epoch),
         epochs=settings.epochs,

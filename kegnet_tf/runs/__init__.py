@@ -4,15 +4,18 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["flags"],
+    submodules=["claiming", "flags", "manifest", "records"],
     submod_attrs={
         "evaluation": ["evaluate", "evaluate_file"],
+        "generators": ["borrow_generators"],
+        "lock": ["held"],
         "pictures": ["comparison"],
+        "processes": ["apart"],
         "real_data": ["DataOptions", "RealData"],
         "report": ["Report", "versions"],
         "run": ["Run"],
         "setup": ["Setup"],
         "teacher_training": ["build_network", "train_teacher"],
-        "workdir": ["claim", "read_curves", "read_json", "whole", "write_json"],
+        "workdir": ["read_curves", "read_json", "whole", "write_json"],
     },
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ import numpy as np
 from kegnet_tf import compression, export, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
-from kegnet_tf.runs import processes
+from kegnet_tf.runs import export_folder, lock, manifest, processes
 from kegnet_tf.runs.report import Report
 from kegnet_tf.runs.workdir import read_json, whole
 
@@ -75,27 +76,6 @@ def calibration(run, name: str) -> Calibration:
     return Calibration(name)
 
 
-def check_folder(folder: pathlib.Path, workdir: pathlib.Path) -> None:
-    """Refuses a folder that an export must not take the place of.
-
-    Args:
-        folder: where the files are to land.
-        workdir: the run's folder.
-
-    Raises:
-        ValueError: if the folder holds what no export wrote, or is, contains or lies inside the
-            work directory, but for its own `export/`.
-    """
-    folder, workdir = folder.resolve(), workdir.resolve()
-    related = folder == workdir or workdir in folder.parents or folder in workdir.parents
-    if related and folder != workdir / "export":
-        raise ValueError(f"`output` must lie outside of the work directory. Received: {folder}.")
-    ours = (folder / "export.json").is_file() or (folder.is_dir() and not any(folder.iterdir()))
-    if folder.exists() and not ours:
-        rule = "be a folder that is new or empty, or one that an export made"
-        raise ValueError(f"`output` must {rule}. Received: {folder}, which is something else.")
-
-
 def deployed(
     run,
     report: Report,
@@ -120,23 +100,40 @@ def deployed(
 
     Raises:
         OSError: if the folder cannot be written, or the process that converts was ended.
-        ValueError: if a format is unknown, or the folder is not ours to replace.
+        ValueError: if a format is unknown, or the folder is not one of `check_folder`.
     """
     fitted = fitted or Calibration()
-    check_folder(folder, run.workdir)
+    export_folder.check_folder(folder, run.workdir)
     model = compression.load_student(run.student_path(student), run.loading)
     record = _record(run, student, model, fitted)
-    if not _stands(folder, record):
+    if export_folder.stands(folder, record):
+        logger.info("Export: %s stands finished.", folder)
+    else:
         with whole(folder) as partial:
             partial.mkdir()  # raises where nothing may be written, before any work
             raw = _raw(run, model)
             rows = _converted(run, partial, student, record, raw, fitted.data)
             record = dataclasses.replace(record, exports=rows)
             _describe(run, partial, report, student, record, raw)
+            export_folder.retire(folder)
     rows = ExportRecord.read(folder).exports
     for row in rows:
         if row.note:
             logger.warning("Warning: %s: %s.", row.path, row.note)
+    return rows
+
+
+def again(run, student: str, output: str | os.PathLike, calibration_name: str):
+    """Exports a student of a finished run again; arguments as those of `Run.export`."""
+    row = choose(run.students, student)
+    folder = pathlib.Path(output or run.paths["export"])
+    export_folder.check_folder(folder, run.workdir)
+    fitted = calibration(run, calibration_name)
+    with lock.held(run.workdir, [folder.parent.resolve()]):
+        rows = deployed(run, run.measured, row, folder, fitted)
+        if not output:
+            dataclasses.replace(run.measured, exports=rows).write(run.workdir)
+            manifest.seal(run.workdir)
     return rows
 
 
@@ -170,13 +167,14 @@ def _converted(run, folder, student, record, raw, data):
             raw=raw,
         )
     except ChildProcessError as error:
-        raise OSError(f"{path} could not be exported: the process was ended.") from error
+        raise OSError(f"{path} could not be exported: {error}") from error
 
 
 def _record(run, student, model, fitted):
     given, size = fitted.data is not None, run.config.export.calibration_size
     return ExportRecord(
         student=str(run.student_path(student).relative_to(run.workdir)),
+        student_digest=teachers.digest(model),
         teacher=run.config.teacher,
         teacher_digest=run.teacher_digest,
         parameters=student.parameters,
@@ -188,13 +186,6 @@ def _record(run, student, model, fitted):
         input_shape=model.input_shape[1:],
         num_classes=model.output_shape[-1],
     )
-
-
-def _stands(folder, record):
-    """Whether the folder holds an export of just this record."""
-    if not (folder / "export.json").exists():
-        return False
-    return dataclasses.replace(ExportRecord.read(folder), exports=[]) == record
 
 
 def _raw(run, model):

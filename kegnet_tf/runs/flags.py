@@ -11,6 +11,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
+from kegnet_tf.runs import endings
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _DATASET = flags.DEFINE_string(
@@ -46,8 +48,8 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
 
     Standard output gets what `main` returns and nothing else: the library's notes, and all that
     other libraries and processes print meanwhile, go to standard error. Bad input (ValueError,
-    OSError) and an interruption end in one line there and exit code 1; `--verbosity=1` adds the
-    traceback.
+    OSError), a full disk, and an interruption, by SIGTERM as well as by Ctrl-C, end in one line
+    there and exit code 1; `--verbosity=1` adds the traceback.
 
     Args:
         main: function of the configuration and nothing else; returns the text, or None for none.
@@ -62,13 +64,18 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
                 text = main(_config())
             if text is not None:
                 print(text, flush=True)
-        except (OSError, ValueError) as error:
+        except (Exception, KeyboardInterrupt) as error:
             absl_logging.debug("Ended by:", exc_info=True)
-            _fail(error)
-        except KeyboardInterrupt:
-            _fail("interrupted.")
+            line = endings.line_of(error)
+            if line is None:
+                raise
+            _fail(line)
 
-    app.run(call, flags_parser=_parse)
+    endings.interrupt_on_signals()
+    try:
+        app.run(call, flags_parser=_parse)
+    except KeyboardInterrupt:
+        _fail("interrupted.")
 
 
 def devices() -> dict[str, str]:

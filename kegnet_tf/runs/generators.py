@@ -1,8 +1,11 @@
 """The stage of extraction: a run's generators, trained or found finished."""
 
+import csv
 import dataclasses
+import functools
+import json
 import logging
-import pathlib
+import shutil
 import time
 from collections.abc import Sequence
 
@@ -10,8 +13,9 @@ import keras
 
 from kegnet_tf import extraction, teachers
 from kegnet_tf.extraction import GeneratorResult
-from kegnet_tf.runs import pictures, tensorboard
-from kegnet_tf.runs.workdir import read_curves, read_json, whole, write_json
+from kegnet_tf.runs import pictures, records, tensorboard
+from kegnet_tf.runs.claiming import EXTRACTION
+from kegnet_tf.runs.workdir import read_epochs
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +31,54 @@ def trained(run) -> tuple[list[keras.Model], list[GeneratorResult]]:
     """
     if run.config.extraction.get("gamma") and not teachers.watched(run.teacher)[1]:
         logger.info("The teacher shows no BatchNorm: `gamma` has nothing to match.")
-    folder = run.workdir / "generators"
-    paths = [folder / f"{index}.keras" for index in range(run.config.num_generators)]
+    folder, count = run.workdir / "generators", run.config.num_generators
+    paths = [folder / f"{index}.json" for index in range(count)]
+    made = made_of(run)
+    finished = [path for path in paths if records.read(path, made) is not None]
+    if finished:
+        logger.info("Generators: %d of %d stand finished.", len(finished), count)
     together = extraction.trained_together(run.teacher, run.devices)
     for group in [paths] if together else [[path] for path in paths]:
-        if not all(path.exists() for path in group):
+        if not {*group} <= {*finished}:
             _train(run, group)
-    generators = [keras.saving.load_model(path, compile=False) for path in paths]
-    return generators, [read_result(path) for path in paths]
+    return _load(paths), [GeneratorResult(**records.read(path)) for path in paths]
 
 
-def read_result(path: pathlib.Path) -> GeneratorResult:
-    """What stands in the JSON file beside a generator's."""
-    return GeneratorResult(**read_json(path.with_suffix(".json")))
+def made_of(run) -> dict:
+    """What a generator of a run depends on, beside its index.
+
+    Args:
+        run: a `Run`.
+    """
+    config = json.loads(run.config.to_json())
+    made = {"teacher": run.teacher_digest, **{key: config[key] for key in EXTRACTION}}
+    if extraction.trained_together(run.teacher, run.devices):
+        made["num_generators"] = run.config.num_generators
+    return made
+
+
+def borrow_generators(run, origin) -> None:
+    """Copies the generators of another run that would come out the same.
+
+    Args:
+        run: a `Run` whose generators may be missing.
+        origin: the other one.
+    """
+    made, folder = made_of(run), run.workdir / "generators"
+    for index in range(run.config.num_generators):
+        path = origin.workdir / "generators" / f"{index}.json"
+        result = records.read(path, made)
+        if result is not None and records.read(folder / path.name, made) is None:
+            files = {
+                file.name: functools.partial(shutil.copyfile, file)
+                for file in records.files_of(path)
+                if file != path
+            }
+            records.write(folder / path.name, result, made, files)
+
+
+def _load(paths):
+    return [keras.saving.load_model(path.with_suffix(".keras"), compile=False) for path in paths]
 
 
 def recognised(
@@ -107,12 +146,13 @@ def _train(run, paths):
     seconds = (time.perf_counter() - started) / len(paths)
     for path, generator, history in zip(paths, generators, histories, strict=True):
         _save(run, path, generator, history, seconds)
-    backup.unlink(missing_ok=True)
+    for done in (backup, *map(_log, paths)):
+        done.unlink(missing_ok=True)
 
 
 def _callbacks(run, path):
     log_dir = run.workdir / "tensorboard" / f"generator-{path.stem}"
-    losses = keras.callbacks.CSVLogger(path.with_suffix(".csv"), append=True)
+    losses = keras.callbacks.CSVLogger(_log(path), append=True)
     callbacks = [run.log_curves(log_dir), losses]
     if pictures.drawable(run.teacher.input_shape[1:]):
         seed = run.seed("figures", int(path.stem))
@@ -124,11 +164,8 @@ def _save(run, path, generator, history, seconds):
     index, stopped = int(path.stem), history.model.stop_training
     epochs = history.epoch[-1] + (not stopped)
     accuracy, shares = run.recognition(run.teacher, generator, run.seed("recognition", index))
-    curves = read_curves(path.with_suffix(".csv"))
-    losses = {
-        loss: curves[loss][epochs - 1] if loss in curves and epochs else None
-        for loss in extraction.TERMS
-    }
+    logged = read_epochs(_log(path))
+    last = logged.get(epochs - 1, {})
     result = GeneratorResult(
         seed=index,
         seconds=seconds,
@@ -136,8 +173,24 @@ def _save(run, path, generator, history, seconds):
         stopped=stopped,
         accuracy=accuracy,
         shares=shares.tolist(),
-        **losses,
+        **{loss: last.get(loss) for loss in extraction.TERMS},
     )
-    write_json(path.with_suffix(".json"), dataclasses.asdict(result))
-    with whole(path) as partial:
-        generator.save(partial)
+    files = {
+        f"{index}.csv": lambda partial: _write_epochs(partial, logged),
+        f"{index}.keras": generator.save,
+    }
+    records.write(path, dataclasses.asdict(result), made_of(run), files)
+
+
+def _log(path):
+    """Where Keras logs the losses of a generator in training."""
+    return path.with_name(f"{path.stem}.training.csv")
+
+
+def _write_epochs(path, logged):
+    """A line an epoch, each epoch once, as `keras.callbacks.CSVLogger` writes them."""
+    with path.open("w", newline="") as file:
+        names = dict.fromkeys(name for line in logged.values() for name in line)
+        writer = csv.DictWriter(file, ["epoch", *names], restval="NA")
+        writer.writeheader()
+        writer.writerows({"epoch": epoch, **logged[epoch]} for epoch in sorted(logged))

@@ -1,28 +1,28 @@
-"""Work in a process of its own."""
+"""Work in a process of its own, which ends with the one that asked for it."""
 
-import pathlib
+import os
 import pickle
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 
-# Unlike multiprocessing's children, this one never runs the caller's own script again.
+# Unlike multiprocessing's children, this one never runs the caller's own script again. It holds the
+# pipe of its outcome under a number of its own, so that whatever prints goes to standard error.
 _CHILD = """
-import pickle, sys
+import os, pickle, sys
+outcome = os.dup(1)
+os.dup2(2, 1)
 sys.path[:] = pickle.load(sys.stdin.buffer)
-function, args, kwargs = pickle.load(sys.stdin.buffer)
-try:
-    outcome = function(*args, **kwargs), None
-except Exception as error:
-    outcome = None, error
-with open(sys.argv[1], "wb") as file:
-    pickle.dump(outcome, file)
+from kegnet_tf.runs import processes
+processes.serve(int(sys.argv[1]), outcome)
 """
 
 
 def apart(function: Callable, *args, **kwargs) -> object:
     """What a function returns, or raises, in a process of its own.
+
+    That process ends when this one does, however that comes about. It has a session of its own, so
+    that Ctrl-C meets this process alone, which then ends it.
 
     Args:
         function: of a module; it and its arguments can be pickled.
@@ -30,17 +30,59 @@ def apart(function: Callable, *args, **kwargs) -> object:
         **kwargs: of the function.
 
     Raises:
-        ChildProcessError: if that process was ended.
+        ChildProcessError: if that process was ended, or what it returned cannot be pickled.
     """
     call = pickle.dumps(sys.path) + pickle.dumps((function, args, kwargs))
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "outcome"
-        # Its own prints are notes.
-        command = [sys.executable, "-c", _CHILD, str(path)]
-        done = subprocess.run(command, input=call, stdout=sys.__stderr__, check=False)
-        if done.returncode or not path.exists():
-            raise ChildProcessError(f"The process was ended, exit code {done.returncode}.")
-        value, error = pickle.loads(path.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(os.getpid())],
+        input=call,
+        stdout=subprocess.PIPE,
+        stderr=sys.__stderr__,
+        start_new_session=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ChildProcessError(f"The process was ended, exit code {done.returncode}.")
+    value, error = pickle.loads(done.stdout)
     if error:
         raise error
     return value
+
+
+def serve(parent: int, outcome: int) -> None:
+    """The other side of `apart`: does what standard input asks for.
+
+    Args:
+        parent: number of the process that asks; when it ends, this one does.
+        outcome: file descriptor that gets (value, error), pickled.
+    """
+    _end_with(parent)
+    try:
+        function, args, kwargs = pickle.load(sys.stdin.buffer)
+        answer = pickle.dumps((function(*args, **kwargs), None))
+    except Exception as error:  # raised again by `apart`
+        answer = _pickled(error)
+    with open(outcome, "wb") as file:
+        file.write(answer)
+
+
+def _pickled(error):
+    try:
+        answer = pickle.dumps((None, error))
+        pickle.loads(answer)  # an exception may take other arguments than it keeps
+    except Exception:
+        reason = f"{type(error).__name__}: {error}"
+        answer = pickle.dumps((None, ChildProcessError(f"The process failed ({reason}).")))
+    return answer
+
+
+def _end_with(parent):
+    """Ends this process as soon as its parent is gone, even in the middle of a long call of C."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)

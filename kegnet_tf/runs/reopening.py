@@ -1,15 +1,14 @@
 """A finished run, opened again to export its students."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 
 import ml_collections
 
-from kegnet_tf.configs import base
+from kegnet_tf.runs import manifest
+from kegnet_tf.runs.claiming import read_identity
 from kegnet_tf.runs.report import Report
-from kegnet_tf.runs.workdir import read_identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,19 +34,22 @@ def read(workdir: pathlib.Path) -> Finished:
     """
     try:
         identity = read_identity(workdir)
-        config = ml_collections.ConfigDict(identity["config"])
-        defaults = base.get_config()
-        config.update(arms=defaults.arms, num_seeds=defaults.num_seeds)
-        found = Finished(config, identity["teacher"], Report.read(workdir))
-        files = [workdir / "generators" / f"{i}.keras" for i in range(config.num_generators)]
-        missing = [str(path) for path in files if not path.exists()]
-    except (AttributeError, KeyError, OSError, TypeError, json.JSONDecodeError) as error:
+        missing = [f"{path} is missing or not as it was written" for path in _spoilt(workdir)]
+        if not missing:
+            config = ml_collections.ConfigDict(identity["config"])
+            return Finished(config, identity["teacher"], Report.read(workdir))
+    except (AttributeError, KeyError, OSError, TypeError) as error:
         missing = [" ".join(str(error).split())]
-    if missing:
-        raise ValueError(
-            f"`workdir` must hold a finished run of kegnet. Received: {workdir} ({missing[0]})."
-        )
-    return found
+    raise ValueError(
+        "`workdir` must hold a finished run of kegnet, which the command that made it mends. "
+        f"Received: {workdir} ({missing[0]})."
+    )
+
+
+def _spoilt(workdir):
+    """Files of a run that are not as it left them; those of its exports do not matter here."""
+    own = workdir / "export"
+    return [path for path in manifest.spoilt(workdir) if own not in path.parents]
 
 
 def override(config: ml_collections.ConfigDict, settings: Mapping[str, object]) -> None:

@@ -10,7 +10,8 @@ from tabulate import tabulate
 from kegnet_tf.distillation import StudentResult, TeacherResult
 from kegnet_tf.export import ExportedFile, file_table
 from kegnet_tf.extraction import GeneratorResult
-from kegnet_tf.runs.workdir import read_json, whole, write_json
+from kegnet_tf.runs import manifest
+from kegnet_tf.runs.workdir import read_json
 
 PACKAGES = ("kegnet-tf", "keras", "tensorflow", "tensorly", "numpy", "ai-edge-litert")
 ABOUT = (
@@ -65,9 +66,8 @@ class Report:
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes `report.json` and `report.md`."""
-        write_json(folder / "report.json", dataclasses.asdict(self))
-        with whole(folder / "report.md") as path:
-            path.write_text(self.markdown())
+        content = manifest.text_of(dataclasses.asdict(self))
+        manifest.keep(folder, {"report.json": content, "report.md": self.markdown()})
 
     def markdown(self) -> str:
         """The tables of students, generators and exported files; what is None stays empty."""

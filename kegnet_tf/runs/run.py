@@ -12,11 +12,23 @@ import ml_collections
 import numpy as np
 
 from kegnet_tf import compression, distillation, export, extraction, synthesis, teachers
-from kegnet_tf.runs import checks, exporting, generators, pictures, reopening, students, tensorboard
+from kegnet_tf.runs import (
+    checks,
+    claiming,
+    export_folder,
+    exporting,
+    generators,
+    initial_students,
+    lock,
+    manifest,
+    reopening,
+    samples,
+    students,
+    tensorboard,
+)
 from kegnet_tf.runs.real_data import DataOptions
 from kegnet_tf.runs.report import Report, versions
 from kegnet_tf.runs.setup import Setup
-from kegnet_tf.runs.workdir import claim, whole
 
 
 class Run(Setup):
@@ -34,6 +46,7 @@ class Run(Setup):
         **given: `teacher`, `student`, `data` and `loading` of `Setup`.
 
     Attributes:
+        also: more that the results depend on, by name; a folder of others is refused.
         convert: function that exports a student's file, in a process of its own.
         log_curves: function from a folder to the Keras callback that writes curves there.
         recognition: `extraction.recognition`.
@@ -53,6 +66,7 @@ class Run(Setup):
     ):
         super().__init__(config, **given)
         self.workdir, self.chosen_students = pathlib.Path(workdir), tuple(students)
+        self.also = {}
 
     def __reduce__(self):
         own = {"students": self.chosen_students, **self.given}
@@ -100,12 +114,14 @@ class Run(Setup):
                 configuration or teacher; if the teacher recognises no generator's data.
         """
         self.check()
-        self.claim()
-        self.generators
-        self.draw()
-        self.keep_synthetic()
-        report = dataclasses.replace(self.measured, exports=self.exports)
-        report.write(self.workdir)
+        with lock.held(self.workdir):
+            self.claim()
+            self.generators
+            samples.draw(self)
+            samples.keep_synthetic(self)
+            report = dataclasses.replace(self.measured, exports=self.exports)
+            report.write(self.workdir)
+            manifest.seal(self.workdir)
         return report
 
     def check(self) -> None:
@@ -116,36 +132,32 @@ class Run(Setup):
         """
         sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
         checks.check_preset(self.config, self.classifier, *sizes)
-        exporting.check_folder(self.workdir / "export", self.workdir)
+        claiming.check(self.workdir, self.identity)
+        export_folder.check_folder(self.workdir / "export", self.workdir)
         self.initial
         self.real.raw_test
 
     @property
     def identity(self) -> dict:
-        """What the results in the folder depend on; more arms and seeds may follow."""
-        config = json.loads(self.config.to_json())
-        config = {key: value for key, value in config.items() if key not in ("arms", "num_seeds")}
-        identity = {"config": config, "teacher": self.teacher_digest}
+        """What the folder is known by: the configuration, and digests of the models."""
+        identity = {"config": json.loads(self.config.to_json()), "teacher": self.teacher_digest}
         if self.given_student:
             identity["student"] = teachers.digest(self.given_student)
-        return identity
+        return identity | self.also
 
-    def claim(self, **also: object) -> None:
+    def claim(self) -> None:
         """Makes the folder the run's own, with its students before distillation in it.
-
-        Args:
-            **also: more that the results depend on, by name.
 
         Raises:
             ValueError: if the folder is another run's.
         """
-        claim(self.workdir, self.identity | also)
-        students.keep_compressed(self)
+        claiming.claim(self.workdir, self.identity)
+        initial_students.keep_compressed(self)
 
     @functools.cached_property
     def initial(self) -> dict[str, keras.Model]:
         """The students before distillation, by name; with their own preprocessing."""
-        return students.compressed(self)
+        return initial_students.compressed(self)
 
     @functools.cached_property
     def all_generators(self) -> tuple[list[keras.Model], list[extraction.GeneratorResult]]:
@@ -156,12 +168,6 @@ class Run(Setup):
     def generators(self) -> list[keras.Model]:
         """The generators that take part in synthesis."""
         return generators.recognised(*self.all_generators, self.config.keep_unrecognised)
-
-    def draw(self) -> None:
-        """Pictures in `figures/` of all generators."""
-        models, _ = self.all_generators
-        given = self.workdir, models, self.teacher, self.label_names, self.seed("figures")
-        pictures.draw(*given, test=self.real.test)
 
     def source(self, arm: str = "") -> synthesis.Source:
         """Artificial data of an arm; "" for the preset's `source`."""
@@ -177,19 +183,15 @@ class Run(Setup):
         """(x, p) of synthetic data that no student was trained or chosen on."""
         return self.source().sample(self.config.held_out, self.seed("evaluation"))
 
-    def keep_synthetic(self) -> None:
-        """`synthetic.npz` with the preset's `save_synthetic` examples, x and p, if any."""
-        path = self.workdir / "synthetic.npz"
-        if self.config.save_synthetic and not path.exists():
-            x, p = self.source().sample(self.config.save_synthetic, self.seed("saved"))
-            with whole(path) as partial:
-                np.savez_compressed(partial, x=x, p=p)
-
     def train_student(
         self, name: str, arm: str, seed: int, **choices
     ) -> tuple[keras.Model, distillation.StudentResult]:
         """One student, distilled or found finished; `choices` as in `students.trained`."""
         return students.trained(self, (name, arm, seed), **choices)
+
+    def kept_student(self, name: str, arm: str, seed: int, settings=None) -> dict | None:
+        """The record of a student trained just so, with `settings` as in `students.trained`."""
+        return students.kept_student(self, (name, arm, seed), settings)
 
     @functools.cached_property
     def measured(self) -> Report:
@@ -199,7 +201,7 @@ class Run(Setup):
             seed=self.config.seed,
             versions=versions(),
             teacher=students.teacher_result(self),
-            students=[students.result(self, key) for key in students.keys(self)],
+            students=students.results(self),
             generators=self.all_generators[1],
         )
 
@@ -226,13 +228,7 @@ class Run(Setup):
         Raises:
             OSError, ValueError: as in `report`.
         """
-        row = exporting.choose(self.students, student)
-        fitted = exporting.calibration(self, calibration)
-        folder = pathlib.Path(output or self.workdir / "export")
-        rows = exporting.deployed(self, self.measured, row, folder, fitted)
-        if not output:
-            dataclasses.replace(self.measured, exports=rows).write(self.workdir)
-        return rows
+        return exporting.again(self, student, output, calibration)
 
     def load_student(self, name: str = "") -> keras.Model:
         """A trained student, with its own preprocessing; `name` as in `exporting.choose`."""

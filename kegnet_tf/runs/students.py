@@ -1,7 +1,9 @@
-"""The stages of compression and distillation: a run's students, made or found finished."""
+"""The stage of distillation: a run's students, trained or found finished, and measured."""
 
 import dataclasses
+import json
 import logging
+import pathlib
 import time
 
 import keras
@@ -10,65 +12,72 @@ import tensorflow as tf
 
 from kegnet_tf import compression, distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.runs import checks, tensorboard
-from kegnet_tf.runs.workdir import read_json, whole, write_json
+from kegnet_tf.runs import initial_students, records, tensorboard
 
 logger = logging.getLogger(__name__)
+# Settings of the data that a student learns from and is chosen on.
+_SYNTHESIS = ("synthesis", "source", "batch_size", "synthetic_size", "held_out", "devices")
+# What of a result is known when a student is trained, before it is measured.
+_TRAINED = ("name", "arm", "seed", "selection", "seconds", "loss", "batch_norm")
 
 
-def compressed(run) -> dict[str, keras.Model]:
-    """The students before distillation by name, read where they stand; nothing is written.
+def record_path(run, key) -> pathlib.Path:
+    """The record of a trained student, beside its file.
 
     Args:
         run: a `Run`.
-
-    Raises:
-        ValueError: if a name is not known, or what the preset asks for cannot be done.
+        key: (name, arm, seed).
     """
+    return run.paths["students"] / f"{'-'.join(map(str, key))}.json"
+
+
+def kept_student(run, key, settings=None) -> dict | None:
+    """The record of a student that was trained just so; None where there is none.
+
+    Args:
+        run: a `Run`.
+        key: (name, arm, seed).
+        settings: as in `trained`.
+    """
+    return records.read(record_path(run, key), made_of(run, key, settings))
+
+
+def made_of(run, key, settings=None) -> dict:
+    """What a student depends on.
+
+    Args:
+        run: a `Run`.
+        key: (name, arm, seed).
+        settings: as in `trained`.
+    """
+    name, arm, seed = key
+    made = {"teacher": run.teacher_digest, "arm": arm, "seed": [run.config.seed, seed]}
     if run.given_student:
-        checks.check_student(run.given_student, run.classifier)
-        return {"student": run.given_student}
-    students = {}
-    for name in checks.chosen(run.chosen_students, run.config.students):
-        path = _initial_path(run, name)
-        settings = {"seed": run.seed("start"), **run.config.students[name].to_dict()}
-        students[name] = (
-            compression.load_student(path, run.loading)
-            if path.exists()
-            else compression.compress(run.classifier, **settings)
-        )
-    return students
+        made["settings"] = {"student": teachers.digest(run.given_student)}
+    else:
+        made |= initial_students.record(run, name)[1]
+    if arm == "tucker":
+        return made
+    settings = settings or run.distillation_settings
+    return made | drawn_of(run) | {"distillation": dataclasses.asdict(settings)}
 
 
-def _initial_path(run, name):
-    return run.paths["initial"] / f"{name}.keras"
-
-
-def keep_compressed(run) -> None:
-    """Writes the students before distillation, and `compression.json`: what became of each layer.
+def drawn_of(run) -> dict:
+    """What artificial data of a run depend on.
 
     Args:
         run: a `Run`.
     """
-    path = run.workdir / "compression.json"
-    rows = read_json(path) if path.exists() else {}
-    for name, student in run.initial.items():
-        if run.given_student:
-            continue
-        if name not in rows:
-            rows[name] = [
-                dataclasses.asdict(row) for row in compression.layer_report(run.classifier, student)
-            ]
-        table = compression.layer_table([compression.LayerReport(**row) for row in rows[name]])
-        logger.info("%s\n%s\n", name, table)
-        if not _initial_path(run, name).exists():
-            with whole(_initial_path(run, name)) as partial:
-                student.save(partial)
-    write_json(path, rows)
+    config = json.loads(run.config.to_json())
+    made = {key: config[key] for key in _SYNTHESIS}
+    if len(run.classifier.input_shape) == 4:
+        pixels = dataclasses.asdict(run.pixels)
+        made["pixels"] = {name: np.asarray(number).tolist() for name, number in pixels.items()}
+    return made | {"generators": [*map(teachers.digest, run.generators)]}
 
 
 def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Model, StudentResult]:
-    """Distillation of one student: `students/NAME-ARM-SEED.keras`.
+    """Distillation of one student: `students/NAME-ARM-SEED.keras`, with a record beside it.
 
     Args:
         run: a `Run`.
@@ -82,8 +91,8 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
     """
     name, arm, seed = key
     result = StudentResult(name=name, arm=arm, seed=seed)
-    path = run.student_path(result)
-    if not path.exists():
+    path, kept = record_path(run, key), kept_student(run, key, settings)
+    if kept is None:
         start = teachers.load(run.initial[name], output="logits")  # a copy
         student = teachers.standardised(start)
         if arm != "tucker":
@@ -105,14 +114,13 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
                 loss=distilled.choice.loss,
                 batch_norm=distilled.choice.batch_norm,
             )
-        known = ("name", "arm", "seed", "selection", "seconds", "loss", "batch_norm")
-        write_json(path.with_suffix(".json"), {each: getattr(result, each) for each in known})
-        with whole(path) as partial:
-            teachers.unstandardised(student).save(partial)
-    student = teachers.standardised(keras.saving.load_model(path, compile=False))
-    kept = read_json(path.with_suffix(".json"))
-    fields = {field.name for field in dataclasses.fields(StudentResult)}
-    return student, StudentResult(**{key: kept[key] for key in kept if key in fields})
+        kept = {each: getattr(result, each) for each in _TRAINED}
+        save = teachers.unstandardised(student).save
+        made = made_of(run, key, settings)
+        records.write(path, kept, made, {f"{path.stem}.keras": save})
+    model = keras.saving.load_model(path.with_suffix(".keras"), compile=False)
+    found = StudentResult(**{each: kept[each] for each in _TRAINED})
+    return teachers.standardised(model), found
 
 
 def stream(run, arm: str, seed: int) -> tf.data.Dataset:
@@ -150,6 +158,19 @@ def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
         "agreement": distillation.agreement(predict, *run.unseen),
         "compression_ratio": compression.compression_ratio(run.teacher, model),
     }, counts
+
+
+def results(run) -> list[StudentResult]:
+    """All students of a run, trained or found finished, and measured.
+
+    Args:
+        run: a `Run`.
+    """
+    own = keys(run)
+    finished = [key for key in own if kept_student(run, key) is not None]
+    if finished:
+        logger.info("Students: %d of %d stand finished.", len(finished), len(own))
+    return [result(run, key) for key in own]
 
 
 def result(run, key) -> StudentResult:

@@ -1,43 +1,73 @@
-"""A run's folder: every file whole or absent, and one configuration for all of them."""
+"""A run's folder: every file whole or absent, and no file touched that no run wrote."""
 
 import contextlib
 import csv
 import dataclasses
 import json
+import logging
 import os
 import pathlib
+import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-LAYOUT = 2  # of what a run's folder holds; in `config.json`, so that another one is refused
+from kegnet_tf.extraction import partial_name
+
+logger = logging.getLogger(__name__)
+_TOKEN = re.compile("[0-9a-f]{16}")
 
 
 @contextlib.contextmanager
 def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary name beside `path` that becomes `path` if nothing was raised.
 
-    The temporary name keeps the suffix; what an earlier, killed process left there is removed, and
-    so is what stands there if something was raised. A folder takes the place of an older one.
+    The temporary name keeps the suffix; what stands there is removed if something was raised. A
+    file takes the place of an older one, a folder that of an empty one at most.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    _remove(partial)
+    partial = partial_name(path)
     try:
         yield partial
-        if partial.is_dir() and path.is_dir():
-            shutil.rmtree(path)
         os.replace(partial, path)
     except BaseException:
         _remove(partial)
         raise
 
 
+def sweep(folder: pathlib.Path, writer: str) -> None:
+    """Removes what a process left unfinished when it was killed.
+
+    Args:
+        folder: path; folders in it are searched too.
+        writer: the process's `extraction.WRITER`.
+    """
+    if _TOKEN.fullmatch(writer):  # nothing else is a pattern of our names alone
+        for path in [*folder.rglob(f"partial-{writer}-*")]:
+            _remove(path)
+
+
 def _remove(path):
     if path.is_dir():
-        shutil.rmtree(path)
+        shutil.rmtree(path)  # of a name that a random number makes ours
     else:
         path.unlink(missing_ok=True)
+
+
+def set_aside(reason: str, *paths: pathlib.Path) -> list[pathlib.Path]:
+    """Renames what stands where a run writes, so that nothing is lost; a warning says so.
+
+    Args:
+        reason: why, as the end of the sentence "PATH ...".
+        *paths: of files or folders, one or more.
+
+    Returns:
+        Their new paths, beside the old ones.
+    """
+    mark = f".set-aside-{secrets.token_hex(4)}"
+    logger.warning("%s %s: kept under its name with %s.", paths[0], reason, mark)
+    return [path.rename(path.with_name(path.name + mark)) for path in paths]
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:
@@ -47,66 +77,40 @@ def write_json(path: str | os.PathLike, content: object) -> None:
 
 
 def read_json(path: str | os.PathLike) -> object:
-    """What a JSON file holds, in dictionaries and lists."""
-    return json.loads(pathlib.Path(path).read_text())
+    """What a JSON file holds, in dictionaries and lists.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is no JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"`workdir` must hold whole files. Received: {path} ({error}).") from error
 
 
 def read_curves(path: str | os.PathLike) -> dict[str, list[float]]:
-    """Columns by name, [epochs], of a file of `keras.callbacks.CSVLogger`.
+    """Columns by name, [epochs], of a file of `keras.callbacks.CSVLogger`, see `read_epochs`."""
+    epochs = read_epochs(path)
+    names = dict.fromkeys(name for line in epochs.values() for name in line)
+    return {
+        name: [epochs[epoch][name] for epoch in sorted(epochs) if name in epochs[epoch]]
+        for name in names
+    }
+
+
+def read_epochs(path: str | os.PathLike) -> dict[int, dict[str, float]]:
+    """Lines by epoch of a file of `keras.callbacks.CSVLogger`, numbers by name.
 
     An epoch that was trained again after a kill stands there twice; its last line counts. What
-    was not measured ("NA") is left out.
+    was not measured ("NA") is left out, and so is a line that a kill cut.
     """
-    with pathlib.Path(path).open(newline="") as file:
-        epochs = {int(line.pop("epoch")): line for line in csv.DictReader(file)}
-    names = [name for name, value in epochs[0].items() if value != "NA"]
-    return {name: [float(epochs[epoch][name]) for epoch in sorted(epochs)] for name in names}
-
-
-def claim(folder: str | os.PathLike, identity: Mapping) -> None:
-    """Makes `folder` the place of one run, which its `config.json` identifies.
-
-    Args:
-        folder: path; made where it is missing.
-        identity: nested dictionaries of what a run's results depend on; `LAYOUT` is added.
-
-    Raises:
-        ValueError: if the folder is another run's, where the message names the first difference,
-            or was made by another version.
-    """
-    path = pathlib.Path(folder) / "config.json"
-    identity = json.loads(json.dumps({"layout": LAYOUT, **identity}))  # tuples read back as lists
-    if not path.exists():
-        write_json(path, identity)
-        return
-    before, now = _flat(read_identity(folder)), _flat(identity)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            raise ValueError(
-                f"`workdir` must be new or hold a run of this configuration. Received: {folder}, "
-                f"where {key} is {before.get(key)!r}, not {now.get(key)!r}."
-            )
-
-
-def read_identity(folder: str | os.PathLike) -> dict:
-    """What `claim` wrote to a folder.
-
-    Raises:
-        OSError: if nothing was claimed there.
-        ValueError: if another version did it.
-    """
-    identity = read_json(pathlib.Path(folder) / "config.json")
-    layout = identity.get("layout", 1) if isinstance(identity, dict) else 1
-    if layout != LAYOUT:
-        raise ValueError(
-            f"`workdir` must be new or hold a run of this version of kegnet_tf. Received: {folder}"
-            f", made by {'an older' if layout < LAYOUT else 'a newer'} one."
-        )
-    return identity
-
-
-def _flat(tree, prefix=""):
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    dot = f"{prefix}." if prefix else ""
-    return {key: leaf for name in tree for key, leaf in _flat(tree[name], dot + name).items()}
+    epochs = {}
+    with pathlib.Path(path).open(newline="", errors="replace") as file:
+        for line in csv.DictReader(file):
+            try:
+                numbers = {name: float(value) for name, value in line.items() if value != "NA"}
+                epochs[int(numbers.pop("epoch"))] = numbers
+            except (KeyError, TypeError, ValueError):
+                logger.warning("%s holds a line that is not whole; it is left out.", path)
+    return epochs

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
-from smallest import tiny_config, tiny_generator, tiny_teacher
+from smallest import tiny_config, tiny_teacher
 
 from kegnet_tf import distillation, runs
 from kegnet_tf.experiments import cells
-from kegnet_tf.runs import DataOptions, read_json, write_json
+from kegnet_tf.runs import DataOptions, generators, read_json
 
 KEY = ("student", "kegnet", 0)
 
@@ -59,12 +59,18 @@ class StubRun:
     config: object = dataclasses.field(default_factory=tiny)
     asked: list = dataclasses.field(default_factory=list)
 
+    teacher_digest = "abc"
+
+    def kept_student(self, name, arm, seed, settings=None):
+        return runs.records.read(self.workdir / "students" / f"{name}-{arm}-{seed}.json")
+
     def train_student(self, name, arm, seed, *, callbacks, data, settings):
         path = self.workdir / "students" / f"{name}-{arm}-{seed}.keras"
         assert not path.exists()
         self.asked.append(types.SimpleNamespace(data=data, settings=settings))
-        write_json(path.with_suffix(".json"), {"name": name, "arm": arm, "seed": seed})
-        path.touch()
+        known = {"name": name, "arm": arm, "seed": seed}
+        write = {path.name: pathlib.Path.touch}
+        runs.records.write(path.with_suffix(".json"), known, {}, write)
         (curves,) = callbacks
         curves.test, curves.agreement = [0.1, 0.3, 0.2], [0.5, 0.5]
         result = distillation.StudentResult(
@@ -86,7 +92,7 @@ def stub(tmp_path, teacher):
 
 def test_cell_is_one_student_and_one_json_with_three_figures(stub):
     row = cells.cell(stub, KEY)
-    assert read_json(stub.run.workdir / "students" / "student-kegnet-0.json") == row
+    assert runs.records.read(stub.run.workdir / "students" / "student-kegnet-0.json") == row
     assert (row["last"], row["agreement"], row["oracle"]) == (0.2, 0.3, None)
     assert row["curves"] == {"test": [0.1, 0.3, 0.2], "valid": [], "agreement": [0.5, 0.5]}
     assert (row["dataset"], row["compression_ratio"]) == ("mnist", 1.0)
@@ -100,7 +106,8 @@ def test_complete_cell_is_skipped_and_one_without_measures_is_made_again(stub):
     assert cells.cell(stub, KEY) == row
     assert len(stub.run.asked) == 1
     path = stub.run.workdir / "students" / "student-kegnet-0.json"
-    write_json(path, {"name": "student"})  # ended before it was measured
+    known = {"name": "student"}  # ended before it was measured
+    runs.records.write(path, known, {}, {"student-kegnet-0.keras": pathlib.Path.touch})
     assert cells.finished(stub.run.workdir) == []
     assert cells.cell(stub, KEY) == row
     path.with_suffix(".keras").unlink()
@@ -160,15 +167,16 @@ def test_folder_is_that_of_its_data_and_settings_but_not_of_how_many_cells(job, 
     assert not job.run.workdir.exists()
     assert cells.prepare(job) == [("student", "tucker"), ("student", "kegnet")]
     assert (job.run.workdir / "initial" / "student.keras").exists()
-    more = opened(tiny(arms=("tucker",), num_seeds=7), "mnist")
-    assert cells.prepare(dataclasses.replace(job, run=more)) == cells.prepare(job)
+    more = dataclasses.replace(job, run=opened(tiny(arms=("tucker",), num_seeds=7), "mnist"))
+    cells.check(more)
+    assert cells.prepare(more) == cells.prepare(job)
     with pytest.raises(ValueError, match="`workdir` must be new .* where authors is"):
-        cells.prepare(dataclasses.replace(job, authors=True))
+        cells.check(dataclasses.replace(job, authors=True))
     x, y = data()
     np.savez(tmp_path / "other.npz", x=x, y=y[::-1])
     other = opened(tiny(), "mnist", DataOptions(str(tmp_path / "other.npz")))
     with pytest.raises(ValueError, match="`workdir` must be new .* where test is"):
-        cells.prepare(dataclasses.replace(job, run=other))
+        cells.check(dataclasses.replace(job, run=other))
 
 
 def test_job_without_test_data_is_refused(opened):
@@ -184,13 +192,10 @@ def test_job_without_test_data_is_refused(opened):
 def test_generators_are_borrowed_where_they_would_come_out_the_same(
     job, opened, settings, copied, teacher
 ):
-    folder = job.run.workdir / "generators"
-    generator = tiny_generator()
-    generator((np.eye(3)[:1], np.zeros((1, 2))))
-    folder.mkdir(parents=True)
+    folder, made = job.run.workdir / "generators", generators.made_of(job.run)
     for index in range(2):
-        generator.save(folder / f"{index}.keras")
-        write_json(folder / f"{index}.json", {})
+        write = {f"{index}.keras": pathlib.Path.touch, f"{index}.csv": pathlib.Path.touch}
+        runs.records.write(folder / f"{index}.json", {"seed": index}, made, write)
     run = opened(tiny(**settings), "line")
     found = []
 
@@ -201,6 +206,10 @@ def test_generators_are_borrowed_where_they_would_come_out_the_same(
             return found
 
     line = Line(run.workdir, teacher, None, run.config)
+    line.teacher_digest, line.devices = run.teacher_digest, run.devices
     cells.extract(cells.Job("mnist", line, origin=job.run))
     assert found == [f"{index}.keras" for index in range(copied)]
+    for index in range(copied):
+        kept = run.workdir / "generators" / f"{index}.json"
+        assert runs.records.read(kept, generators.made_of(run)) == {"seed": index}
     assert 0 <= read_json(line.workdir / "teacher.json")["accuracy"] <= 1

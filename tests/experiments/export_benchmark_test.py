@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
     export.ExportRecord(
         student="students/student-kegnet-0.keras",
         teacher="",
+        student_digest="",
         teacher_digest=teachers.digest(model),
         parameters=7,
         formats=["litert_float32"],

@@ -50,7 +50,14 @@ def test_unknown_data_set_is_told(settings, message):
     [
         ({"teacher": "own.keras", "table": 2}, "", "`teacher` must come with `dataset`"),
         ({"table": 2}, "test.npz", "`eval_data` must come with `dataset`"),
-        ({"seeds": 0}, "", "`seeds` must be above 0. Received: 0"),
+        ({"seeds": 0}, "", "`seeds` must be 1 or more. Received: 0"),
+        ({"seeds": 2.0}, "", "`seeds` must be a whole number. Received: 2.0"),
+        ({"recipe": "best"}, "", "`recipe` must be one of plus, paper. Received: 'best'"),
+        ({"arms": ("kegnet", "kegnet")}, "", "`arms` must hold no word twice"),
+        ({"arms": "kegnet"}, "", "`arms` must be a sequence. Received: 'kegnet'"),
+        ({"arms": ("noise",)}, "", "`arms` must be among tucker, .*, real. Received: 'noise'"),
+        ({"quick": "no"}, "", "`quick` must be true or false. Received: 'no'"),
+        ({"overrides": ("a", 1)}, "", "`overrides` must have keys"),
         ({"quick": True, "authors": True}, "", "`paper` must come without `quick`"),
     ],
 )

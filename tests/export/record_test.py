@@ -7,6 +7,7 @@ from kegnet_tf import export
 
 RECORD = export.ExportRecord(
     student="students/student1-kegnet-0.keras",
+    student_digest="def",
     teacher="",
     teacher_digest="abc",
     parameters=7,
@@ -35,9 +36,9 @@ def test_export_json_holds_these_keys_in_this_order_and_ends_its_last_line(tmp_p
     content = json.loads(text)
     assert text == json.dumps(content, indent=2) + "\n"
     assert list(content) == [
-        *("student", "teacher", "teacher_digest", "parameters", "formats", "calibration"),
-        *("calibration_size", "headroom", "real_examples", "input_shape", "num_classes"),
-        "exports",
+        *("student", "student_digest", "teacher", "teacher_digest", "parameters", "formats"),
+        *("calibration", "calibration_size", "headroom", "real_examples", "input_shape"),
+        *("num_classes", "exports", "files", "sha256"),
     ]
     assert list(content["exports"][0]) == [
         *("format", "batch", "path", "bytes", "max_abs_error", "agreement", "real_max_abs_error"),

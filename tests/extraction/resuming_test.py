@@ -1,8 +1,9 @@
+import h5py
 import keras
 import numpy as np
 import pytest
 
-from kegnet_tf.extraction.resuming import LastFinite
+from kegnet_tf.extraction.resuming import WRITER, Backup, LastFinite, partial_name
 
 
 @pytest.fixture
@@ -31,3 +32,46 @@ def test_training_whose_numbers_stay_finite_goes_on(model):
     model.stop_training = False
     assert epochs(model, (1.0, 1.0), (2.0, 1.0)) == [2.0, 2.0]
     assert not model.stop_training
+
+
+@pytest.fixture
+def backup(model, tmp_path):
+    """The state of a trainer after two epochs, in a file."""
+    model.epochs_done = model.add_weight(trainable=False, initializer="zeros", name="epochs_done")
+    model.compile("adam", "mse")
+    keeper = Backup(tmp_path / "state.weights.h5")
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    keeper.set_model(model)
+    keeper.set_params({"epochs": 3})
+    keeper.on_epoch_end(1)
+    return keeper
+
+
+def test_backup_holds_the_whole_state_and_leaves_nothing_beside_it(backup, model):
+    before = [np.asarray(value) for value in (*model.weights, *model.optimizer.variables)]
+    model.fit(np.zeros((4, 2)), np.ones((4, 1)), verbose=0)
+    assert backup.restore() == 2
+    after = [np.asarray(value) for value in (*model.weights, *model.optimizer.variables)]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [path.name for path in backup.path.parent.iterdir()] == ["state.weights.h5"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign"])
+def test_spoilt_backup_is_refused_and_named(backup, damage):
+    if damage == "flipped":  # a number that any reader takes for a good one
+        with h5py.File(backup.path, "a") as file:
+            file["optimizer/vars/1"][...] += 1.0
+    else:
+        whole = backup.path.read_bytes()
+        backup.path.write_bytes(whole[:-100] if damage == "cut" else b"mine")
+    with pytest.raises(ValueError, match=r"without the file, training starts anew.*state\.weights"):
+        backup.restore()
+
+
+def test_partial_names_are_of_this_process_and_no_two_alike(tmp_path):
+    one, other = (partial_name(tmp_path / "a.weights.h5") for _ in range(2))
+    assert one != other
+    assert one.parent == tmp_path
+    assert one.name.startswith(f"partial-{WRITER}-")
+    assert one.name.endswith("-a.weights.h5")

@@ -10,7 +10,7 @@ from smallest_runs import Drawn, export_nothing, tiny_run
 
 from kegnet_tf import runs, teachers
 from kegnet_tf.distillation import StudentResult
-from kegnet_tf.runs import exporting, processes, read_json
+from kegnet_tf.runs import export_folder, exporting, manifest, processes, read_json, records
 
 STUDENTS = [
     StudentResult(name="a", arm="tucker", agreement=0.99),
@@ -143,9 +143,12 @@ def test_given_calibration_data_are_taken_as_they_are(run):
 def test_raw_values_are_known_from_the_preset_or_the_models_first_layer(run):
     assert given(run)["raw"] is None
     shutil.rmtree(run.workdir / "export")
-    keras.Sequential(
+    of_pixels = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), *tiny_teacher().layers[1:]]
-    ).save(run.student_path(run.students[0]))
+    )
+    path = run.student_path(run.students[0])
+    records.write(path.with_suffix(".json"), {}, {}, {path.name: of_pixels.save})
+    manifest.seal(run.workdir)
     of_pixels = runs.Run.open(run.workdir)
     of_pixels.source = run.source
     seen = given(of_pixels)
@@ -159,12 +162,12 @@ def test_raw_values_are_known_from_the_preset_or_the_models_first_layer(run):
 @pytest.mark.parametrize("name", ["", "..", "students", "export/deeper"])
 def test_export_into_the_run_itself_is_refused(run, name):
     with pytest.raises(ValueError, match="`output` must lie outside of the work directory"):
-        exporting.check_folder(run.workdir / name, run.workdir)
+        export_folder.check_folder(run.workdir / name, run.workdir)
 
 
 def test_folder_or_file_of_somebody_else_is_refused_and_left_as_it_is(run, tmp_path_factory):
     theirs = tmp_path_factory.mktemp("theirs")
-    exporting.check_folder(theirs, run.workdir)  # empty
+    export_folder.check_folder(theirs, run.workdir)  # empty
     (theirs / "thesis.txt").write_text("years of work")
     for folder in (theirs, theirs / "thesis.txt"):
         with pytest.raises(ValueError, match="`output` must be a folder that is new or empty"):
@@ -174,7 +177,7 @@ def test_folder_or_file_of_somebody_else_is_refused_and_left_as_it_is(run, tmp_p
     own.mkdir()
     (own / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="`output` must be a folder that is new or empty"):
-        run.check()
+        run.export()
     assert (own / "notes.txt").read_text() == "mine"
 
 
@@ -203,6 +206,6 @@ def test_conversion_that_is_ended_leaves_the_older_export_and_nothing_else(run):
 
 def test_process_that_dies_while_it_converts_is_an_oserror(run):
     run.convert = lambda *_, **__: processes.apart(child.die)
-    with pytest.raises(OSError, match="student-kegnet-0.keras could not be exported: the process"):
+    with pytest.raises(OSError, match="student-kegnet-0.keras could not be exported: The process"):
         deploy(run)
     assert not (run.workdir / "export").exists()

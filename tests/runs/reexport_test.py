@@ -45,6 +45,7 @@ def test_export_to_another_place_leaves_the_run_alone(run, tmp_path):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     Opened.open(run).export(student="wrong", output=tmp_path / "new")
     assert (tmp_path / "new" / "labels.txt").exists()
+    (run / ".lock").unlink()
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
@@ -103,24 +104,37 @@ def test_wrong_input_is_refused_and_nothing_is_written(run, data, arguments, mes
 
 
 @pytest.mark.parametrize(
-    ("missing", "content"),
+    ("name", "content"),
     [
         ("config.json", None),
         ("report.json", None),
         ("generators/0.keras", None),
-        ("config.json", "no json"),
-        ("config.json", '{"layout": 2}'),
-        ("report.json", "[]"),
+        ("students/student-kegnet-0.keras", b"mine"),
+        ("config.json", b"no json"),
+        ("config.json", b'{"layout": 3}'),
+        ("report.json", b"[]"),
+        ("manifest.json", b"{}"),
+        ("manifest.json", None),
     ],
 )
-def test_folder_that_holds_no_finished_run_is_refused(run, missing, content):
-    (run / missing).unlink()
+def test_folder_that_holds_no_whole_run_is_refused_by_the_name_of_the_file(run, name, content):
+    (run / name).unlink()
     if content:
-        (run / missing).write_text(content)
-    with pytest.raises(ValueError, match="`workdir` must hold a finished run of kegnet. Rec.*run "):
+        (run / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"`workdir` must hold .*Received: .*{name}"):
         runs.Run.open(run)
     with pytest.raises(ValueError, match="`workdir` must hold a finished run"):
         runs.Run.open(run / "absent")
+
+
+def test_flipped_bit_in_any_file_of_a_run_is_found(run):
+    for path in sorted(path for path in run.rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+        with pytest.raises(ValueError, match=f"`workdir` must hold .*{path.name}"):
+            runs.Run.open(run)
+        path.write_bytes(whole)
+    runs.Run.open(run)
 
 
 def test_run_of_an_older_version_is_refused_in_one_line(run):

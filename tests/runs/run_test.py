@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import pathlib
 import pickle
 import shutil
 import signal
@@ -14,7 +15,7 @@ from smallest_runs import HereRun
 
 from kegnet_tf import compression, export, runs, synthesis
 from kegnet_tf.configs import letter, mnist
-from kegnet_tf.runs import read_json
+from kegnet_tf.runs import generators, read_json
 from kegnet_tf.teachers.networks import mlp
 
 ARMS = ("tucker", *synthesis.SOURCES)
@@ -163,7 +164,10 @@ def test_teacher_of_another_shape_is_refused(tmp_path):
 
 
 def test_folder_of_another_configuration_is_refused_and_left_as_it_is(tmp_path):
-    runs.Run(tiny_config(), tmp_path, teacher=tiny_teacher()).claim()
+    run = runs.Run(tiny_config(), tmp_path, teacher=tiny_teacher())
+    run.claim()
+    files = {"0.keras": pathlib.Path.touch}
+    runs.records.write(tmp_path / "generators" / "0.json", {}, generators.made_of(run), files)
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
     other = runs.Run(tiny_config(**{"extraction.alpha": 2.0}), tmp_path, teacher=tiny_teacher())
     with pytest.raises(ValueError, match="where config.extraction.alpha is 1.0, not 2.0"):
@@ -218,7 +222,7 @@ def test_table_goes_through_the_whole_run_in_raw_rows(tmp_path):
     for row in run.students:
         assert len(row.recall) == 26
         assert row.balanced_accuracy == pytest.approx(np.mean(row.recall))
-    assert {path.stem for path in (tmp_path / "run/figures").iterdir()} == {
+    assert {path.stem for path in (tmp_path / "run/figures").glob("*.png")} == {
         *("losses", "class_balance")
     }
     student = export.predictor(tmp_path / "run" / "export" / "student_float32.tflite")

@@ -29,33 +29,50 @@ def test_whole_keeps_what_stood_there_where_writing_fails(tmp_path):
     assert workdir.read_json(tmp_path / "a.json") == {"a": 1}
 
 
-def test_whole_removes_the_folder_that_a_killed_process_left(tmp_path):
-    (tmp_path / "partial-export" / "old").mkdir(parents=True)
+def test_whole_touches_no_file_of_somebody_else(tmp_path):
+    (tmp_path / "partial-export").mkdir()
+    (tmp_path / "partial-export" / "thesis.txt").write_text("years of work")
     with workdir.whole(tmp_path / "export") as partial:
         partial.mkdir()
-    assert list((tmp_path / "export").iterdir()) == []
+    assert (tmp_path / "partial-export" / "thesis.txt").read_text() == "years of work"
+    assert {path.name for path in tmp_path.iterdir()} == {"export", "partial-export"}
 
 
-def test_whole_puts_a_folder_in_the_place_of_an_older_one_and_not_before_it_is_done(tmp_path):
-    def write(name, fail):
+def test_whole_puts_a_folder_in_the_place_of_nothing_but_an_empty_one(tmp_path):
+    def write(name):
         with workdir.whole(tmp_path / "export") as partial:
             partial.mkdir()
             (partial / name).write_text("")
-            if fail:
-                raise KeyboardInterrupt
 
-    write("old", fail=False)
-    with pytest.raises(KeyboardInterrupt):
-        write("new", fail=True)
-    assert [path.name for path in tmp_path.rglob("*")] == ["export", "old"]
-    write("new", fail=False)
-    assert [path.name for path in tmp_path.rglob("*")] == ["export", "new"]
+    (tmp_path / "export").mkdir()
+    write("mine")
+    with pytest.raises(OSError, match="not empty"):
+        write("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["export", "mine"]
 
 
-def test_folder_is_claimed_once_and_again_by_the_same_run(tmp_path):
-    identity = {"config": {"seed": 0, "shape": (8, 8)}, "teacher": "abc"}
-    workdir.claim(tmp_path / "run", identity)
-    workdir.claim(tmp_path / "run", identity)
+def test_sweep_removes_what_one_process_left_and_nothing_else(tmp_path):
+    dead = "0123456789abcdef"
+    (tmp_path / "students" / f"partial-{dead}-12-export" / "deep").mkdir(parents=True)
+    (tmp_path / f"partial-{dead}-34-a.keras").write_text("half")
+    others = ["partial-a.keras", f"partial-{dead[::-1]}-1-a.keras", f"a-partial-{dead}-1"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    for writer in (dead, "", "*", "..", f"{dead}*"):
+        workdir.sweep(tmp_path, writer)
+    assert {path.name for path in tmp_path.rglob("*")} == {"students", *others}
+
+
+def test_what_is_set_aside_keeps_its_content_and_is_named(tmp_path, caplog):
+    for name in ("a.json", "a.keras"):
+        (tmp_path / name).write_text(name)
+    aside = workdir.set_aside("is not ours", tmp_path / "a.json", tmp_path / "a.keras")
+    assert [path.read_text() for path in aside] == ["a.json", "a.keras"]
+    assert {path.suffix for path in aside} == {aside[0].suffix}
+    assert not (tmp_path / "a.json").exists()
+    (message,) = caplog.messages
+    assert f"{tmp_path / 'a.json'} is not ours" in message
+    assert aside[0].suffix.removeprefix(".") in message
 
 
 def test_dataclasses_are_written_as_objects(tmp_path):
@@ -80,34 +97,18 @@ def test_last_line_of_an_epoch_counts_and_what_was_not_measured_is_left_out(tmp_
     assert workdir.read_curves(tmp_path / "0.csv") == {"loss": [3.0, 1.5]}
 
 
-def test_folder_of_another_run_is_refused_with_the_first_difference(tmp_path):
-    workdir.claim(tmp_path, {"config": {"extraction": {"beta": 0.0}}, "teacher": "abc"})
-    before = (tmp_path / "config.json").read_bytes()
-    with pytest.raises(ValueError, match=r"where config.extraction.beta is 0.0, not 1.0."):
-        workdir.claim(tmp_path, {"config": {"extraction": {"beta": 1.0}}, "teacher": "abc"})
-    with pytest.raises(ValueError, match="where teacher is 'abc', not 'abd'"):
-        workdir.claim(tmp_path, {"config": {"extraction": {"beta": 0.0}}, "teacher": "abd"})
-    assert (tmp_path / "config.json").read_bytes() == before
+def test_lines_that_a_kill_cut_are_left_out(tmp_path, caplog):
+    (tmp_path / "0.csv").write_text("epoch,loss\n0,3.0\n1,2.5\n2\n2,1.01,0.5\n3,1.0\n")
+    assert workdir.read_epochs(tmp_path / "0.csv") == {
+        0: {"loss": 3.0},
+        1: {"loss": 2.5},
+        3: {"loss": 1.0},
+    }
+    assert len(caplog.messages) == 2
 
 
-def test_claimed_folder_tells_its_layout_and_what_it_was_claimed_with(tmp_path):
-    workdir.claim(tmp_path, {"config": {"shape": (8, 8)}})
-    expected = {"layout": 2, "config": {"shape": [8, 8]}}
-    assert (
-        workdir.read_identity(tmp_path) == expected == workdir.read_json(tmp_path / "config.json")
-    )
-
-
-@pytest.mark.parametrize(
-    ("before", "age"),
-    [({"config": {"seed": 0}, "teacher": "abc"}, "an older"), ({"layout": 3}, "a newer"), ([], "")],
-)
-def test_folder_of_another_version_is_refused_in_one_line(tmp_path, before, age):
-    workdir.write_json(tmp_path / "config.json", before)
-    message = (
-        f"hold a run of this version of kegnet_tf. Received: {tmp_path}, made by .*{age} .*one"
-    )
-    for refused in (lambda: workdir.claim(tmp_path, {}), lambda: workdir.read_identity(tmp_path)):
-        with pytest.raises(ValueError, match=message):
-            refused()
-    assert workdir.read_json(tmp_path / "config.json") == before
+@pytest.mark.parametrize("text", ["", "no json", "[" * 100_000])
+def test_file_that_is_no_json_is_refused_by_its_name(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=f"Received: {tmp_path / 'a.json'}"):
+        workdir.read_json(tmp_path / "a.json")

@@ -1,7 +1,7 @@
 """Pictures of a run: generated images, and charts of its numbers."""
 
 from kegnet_tf.runs.pictures.charts import class_balance, comparison, confusion_matrix, loss_curves
-from kegnet_tf.runs.pictures.gallery import draw
+from kegnet_tf.runs.pictures.gallery import drawings
 from kegnet_tf.runs.pictures.images import (
     class_grid,
     class_images,
@@ -23,8 +23,8 @@ __all__ = [
     "class_images",
     "comparison",
     "confusion_matrix",
-    "draw",
     "drawable",
+    "drawings",
     "generated_grid",
     "image_grid",
     "label_walk",

@@ -2,50 +2,50 @@
 
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
 from kegnet_tf import extraction
 from kegnet_tf.runs.pictures import charts, images
-from kegnet_tf.runs.workdir import read_curves, read_json, whole
+from kegnet_tf.runs.workdir import read_curves, read_json
 
 
-def draw(
+def drawings(
     folder: pathlib.Path,
     generators: Sequence[keras.Model],
     teacher: keras.Model,
     label_names: Sequence[str],
     seed: int,
     test: tuple[np.ndarray, np.ndarray] | None = None,
-) -> None:
-    """Pictures in `figures/` of all generators of a run, beside real data where they are at hand.
+) -> dict[str, Callable[[pathlib.Path], object]]:
+    """Pictures of all generators of a run, beside real data where they are at hand.
 
-    Losses and shares of answers come from `generators/INDEX.csv` and `.json`. A picture that
-    stands there already is left as it is.
+    Losses and shares of answers come from `INDEX.csv` and `.json`.
 
     Args:
-        folder: the run's.
+        folder: the run's `generators/`.
         generators: all that were trained, in the order of their files.
         teacher: the run's, standardised.
         label_names: one for each class; empty for the numbers.
         seed: integer of the random latents.
         test: real (x, label), x [size, ...] standardised and label [size], or None.
+
+    Returns:
+        Functions that draw to a path, by the picture's file name.
     """
     names = label_names or [*map(str, range(teacher.output_shape[-1]))]
-    pictures = _charts(folder / "generators", len(generators), names)
+    pictures = _charts(folder, len(generators), names)
     if images.drawable(teacher.input_shape[1:]):
         pictures |= _grids(generators, names, seed)
         if test:
             pictures["real"] = lambda path: images.real_beside_generated(
                 *_examples(generators, *test, seed), path, names
             )
-    for name, picture in pictures.items():
-        path = folder / "figures" / f"{name}.png"
-        if not path.exists():
-            with whole(path) as partial:
-                picture(path=partial)
+    return {
+        f"{name}.png": lambda path, draw=draw: draw(path=path) for name, draw in pictures.items()
+    }
 
 
 def _charts(folder, count, names):

@@ -25,10 +25,9 @@ class Fake:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Folder of a run that has trained two generators, but for the models."""
-    (tmp_path / "generators").mkdir()
+    """Folder of two generators that were trained, but for the models."""
     for index in range(2):
-        path = tmp_path / "generators" / f"{index}.json"
+        path = tmp_path / f"{index}.json"
         workdir.write_json(path, {"shares": [0.5, 0.25, 0.25]})
         lines = "epoch,accuracy,decoder_loss,loss\n0,0.5,1.0,3.0\n1,0.75,0.5,2.0\n"
         path.with_suffix(".csv").write_text(lines)
@@ -40,8 +39,13 @@ def teacher(*shape):
     return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
 
 
-def drawn(folder):
-    return {path.name for path in (folder / "figures").iterdir()}
+def draw(folder, *given):
+    """Draws every picture; returns their names."""
+    drawings = pictures.drawings(folder, *given)
+    for name, drawing in drawings.items():
+        drawing(folder / name)
+    assert {path.name for path in folder.glob("*.png")} == {*drawings}
+    return {*drawings}
 
 
 CHARTS = {"losses.png", "class_balance.png"}
@@ -50,19 +54,15 @@ IMAGES = {"classes.png", "averages.png", "walks.png", "generator-0.png", "genera
 
 def test_run_on_images_gets_charts_and_grids_and_with_real_data_both_beside_each_other(folder):
     generators = [Fake(8, 8, 1)] * 2
-    pictures.draw(folder, generators, teacher(8, 8, 1), ("a", "b", "c"), 0)
-    assert drawn(folder) == CHARTS | IMAGES
+    given = folder, generators, teacher(8, 8, 1)
+    assert draw(*given, ("a", "b", "c"), 0) == CHARTS | IMAGES
     test = np.ones((4, 8, 8, 1), np.float32), np.array([0, 0, 2, 2])
-    before = (folder / "figures" / "classes.png").stat().st_mtime_ns
-    pictures.draw(folder, generators, teacher(8, 8, 1), (), 0, test)
-    assert drawn(folder) == CHARTS | IMAGES | {"real.png"}
-    assert (folder / "figures" / "classes.png").stat().st_mtime_ns == before
+    assert draw(*given, (), 0, test) == CHARTS | IMAGES | {"real.png"}
 
 
 def test_run_on_vectors_gets_charts_alone(folder):
     test = np.ones((4, 7), np.float32), np.array([0, 0, 2, 2])
-    pictures.draw(folder, [Fake(7)] * 2, teacher(7), (), 0, test)
-    assert drawn(folder) == CHARTS
+    assert draw(folder, [Fake(7)] * 2, teacher(7), (), 0, test) == CHARTS
 
 
 def test_charts_show_losses_without_other_columns_and_shares_of_answers(folder, monkeypatch):
@@ -74,7 +74,7 @@ def test_charts_show_losses_without_other_columns_and_shares_of_answers(folder, 
             pathlib.Path(path).touch()
 
         monkeypatch.setattr(gallery.charts, name, remember)
-    pictures.draw(folder, [Fake(7)] * 2, teacher(7), (), 0)
+    draw(folder, [Fake(7)] * 2, teacher(7), (), 0)
     losses = {"decoder_loss": [1.0, 0.5], "loss": [3.0, 2.0]}
     assert asked["loss_curves"] == {"0": losses, "1": losses}
     assert asked["class_balance"] == dict.fromkeys("01", [0.5, 0.25, 0.25])
@@ -97,7 +97,7 @@ def test_real_examples_stand_beside_generators_in_turn_and_missing_ones_are_nan(
 
     x = np.arange(3 * 64, dtype=np.float32).reshape(3, 8, 8, 1)
     test = x, np.array([2, 0, 2])
-    pictures.draw(folder, [Fake(8, 8, 1), Dark(8, 8, 1)], teacher(8, 8, 1), (), 0, test)
+    draw(folder, [Fake(8, 8, 1), Dark(8, 8, 1)], teacher(8, 8, 1), (), 0, test)
     real, generated = found
     assert real.shape == generated.shape == (3, 8, 8, 8, 1)
     assert_array_equal(real[2, :2], x[[0, 2]])
