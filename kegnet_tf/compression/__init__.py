@@ -8,7 +8,7 @@ from kegnet_tf.compression.layer_report import (
     trainable_parameters,
 )
 from kegnet_tf.compression.ranks import vbmf_ranks
-from kegnet_tf.compression.students import STARTS, compress, load_student
+from kegnet_tf.compression.students import STARTS, check_policy, compress, load_student
 from kegnet_tf.compression.tucker import TuckerConv2D, TuckerDense
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "LayerReport",
     "TuckerConv2D",
     "TuckerDense",
+    "check_policy",
     "compress",
     "compression_ratio",
     "layer_report",

@@ -5,7 +5,6 @@ A kernel has one unfolding for its input channels and one for its output channel
 """
 
 import math
-import numbers
 from collections.abc import Sequence
 
 import keras
@@ -13,11 +12,43 @@ import numpy as np
 from keras import ops
 
 from kegnet_tf.compression import vbmf
+from kegnet_tf.teachers import rules
 
 
 def vbmf_ranks(layer: keras.layers.Layer) -> tuple[int, int]:
     """Ranks (in, out) by variational Bayes on the two channel unfoldings of a layer's kernel."""
     return _on_both_sides(layer, lambda unfolding: vbmf.rank(unfolding, minimum=1))
+
+
+def check_ranks(ranks: str | float | Sequence[int]) -> None:
+    """Refuses what asks for no ranks, of whatever layer.
+
+    Args:
+        ranks: as in `choose`.
+
+    Raises:
+        ValueError: if it is neither "vbmf", nor a share, nor two integers.
+    """
+    if isinstance(ranks, tuple | list):
+        if len(ranks) != 2 or not all(map(rules.is_whole, ranks)):
+            raise rules.refusal("ranks", "be two integers, (in, out)", ranks)
+    elif not (isinstance(ranks, str) and ranks == "vbmf"):
+        check_share("ranks", ranks, "be 'vbmf', a pair (in, out) or a fraction in")
+
+
+def check_share(name: str, value: float, rule: str) -> None:
+    """Refuses what is no share.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        rule: how the message begins to say what it must do, before "(0, 1]".
+
+    Raises:
+        ValueError: if the value does not lie in (0, 1].
+    """
+    if not rules.is_number(value) or not 0 < value <= 1:
+        raise rules.refusal(name, f"{rule} (0, 1]", value)
 
 
 def choose(
@@ -35,35 +66,20 @@ def choose(
 
     Returns:
         (in, out), or a text that says why the layer is left alone.
-
-    Raises:
-        ValueError: if a value is of the wrong kind or outside its range.
     """
     if isinstance(ranks, tuple | list):
-        if len(ranks) != 2 or not all(isinstance(rank, numbers.Integral) for rank in ranks):
-            raise ValueError(
-                f"`ranks` must be two integers, (in, out), for layer {layer.name!r}. "
-                f"Received: {ranks}."
-            )
         return tuple(int(rank) for rank in ranks)
     if energy is not None:
-        _check_share("energy", energy, "lie in")
         pair = _on_both_sides(layer, lambda unfolding: _energy_rank(unfolding, energy))
     elif isinstance(ranks, str) and ranks == "vbmf":
         pair = vbmf_ranks(layer)
     else:
-        _check_share("ranks", ranks, "be 'vbmf', a pair (in, out) or a fraction in")
         pair = [max(1, round(ranks * size)) for size in layer.kernel.shape[-2:]]
     window, size_in, size_out = _shape(layer)
     # One side of a core spans no more than the other side times the window.
     pair = min(pair[0], window * pair[1]), min(pair[1], window * pair[0])
     shrinks = _factors_size(_shape(layer), *pair) < window * size_in * size_out
     return pair if shrinks else "would not shrink"
-
-
-def _check_share(name, value, rule):
-    if not isinstance(value, numbers.Real) or not 0 < value <= 1:
-        raise ValueError(f"`{name}` must {rule} (0, 1]. Received: {value!r}.")
 
 
 def _on_both_sides(layer, rank_of):
@@ -98,7 +114,7 @@ def spend(
     menus = [_menu(layer) for layer in layers]
     fixed = total - sum(cost[-1] for _, cost, _ in menus)
     largest = total / (fixed + sum(min(cost) for _, cost, _ in menus))
-    if not isinstance(ratio, numbers.Real) or not 1 <= ratio <= largest:
+    if not 1 <= ratio <= largest:
         raise ValueError(
             f"`target_ratio` must lie in [1, {math.floor(100 * largest) / 100}] for this model and "
             f"these layers. Received: {ratio!r}."

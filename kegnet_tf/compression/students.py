@@ -17,6 +17,7 @@ from kegnet_tf import teachers
 from kegnet_tf.compression import ranks as rank_policies
 from kegnet_tf.compression.layer_report import trainable_parameters
 from kegnet_tf.compression.tucker import TUCKER
+from kegnet_tf.teachers import rules
 
 STARTS = ("hooi", "svd", "random")
 
@@ -56,17 +57,11 @@ def compress(
         A Functional model, not compiled, every layer trainable, every other weight copied.
 
     Raises:
-        ValueError: if the model has no graph, a name fits no candidate (in `ranks`: none that is
-            not excluded and can be decomposed), a value lies outside, `start` is unknown, or the
-            ratio is out of reach.
+        ValueError: as from `check_policy`, or if the model has no graph, a name fits no candidate
+            (in `ranks`: none that is not excluded and can be decomposed), a pair lies outside, or
+            the ratio is out of reach.
     """
-    if start not in STARTS:
-        raise ValueError(f"`start` must be one of {', '.join(STARTS)}. Received: {start!r}.")
-    if sum(value is not None for value in (ranks, energy, target_ratio)) > 1:
-        raise ValueError(
-            "At most one of `ranks`, `energy` and `target_ratio` must be given. "
-            f"Received: {ranks!r}, {energy!r} and {target_ratio!r}."
-        )
+    check_policy(ranks, energy, target_ratio, layers, skip, start, seed)
     calls = teachers.calls_of_kinds(model, TUCKER)
     candidates = {path: layer for layer, (path, _) in calls.items()}
     chosen = _matching("layers", layers, candidates) if layers else candidates.keys()
@@ -80,6 +75,64 @@ def compress(
     if start == "random":
         _draw(student, seed)
     return student
+
+
+def check_policy(
+    ranks: str | float | Sequence[int] | Mapping | None = None,
+    energy: float | None = None,
+    target_ratio: float | None = None,
+    layers: str | Sequence[str] | None = (),
+    skip: str | Sequence[str] | None = (),
+    start: str = "hooi",
+    seed: int = 0,
+) -> None:
+    """Refuses what `compress` can do with no model.
+
+    Args:
+        ranks: as for `compress`, and so are the others.
+        energy: likewise.
+        target_ratio: likewise.
+        layers: likewise.
+        skip: likewise.
+        start: likewise.
+        seed: likewise.
+
+    Raises:
+        ValueError: if more than one policy is given, or a value is of another kind or outside its
+            range.
+    """
+    rules.choice("start", start, STARTS)
+    rules.whole("seed", seed, 0)
+    if sum(value is not None for value in (ranks, energy, target_ratio)) > 1:
+        raise ValueError(
+            "At most one of `ranks`, `energy` and `target_ratio` must be given. "
+            f"Received: {ranks!r}, {energy!r} and {target_ratio!r}."
+        )
+    for name, patterns in (("layers", layers), ("skip", skip)):
+        if patterns is not None:
+            rules.entries(name, names := [patterns] if isinstance(patterns, str) else patterns)
+            for pattern in names:
+                _check_pattern(name, pattern)
+    if target_ratio is not None and not (rules.is_number(target_ratio) and target_ratio >= 1):
+        raise rules.refusal("target_ratio", "lie in [1, what the layers allow]", target_ratio)
+    if energy is not None:
+        rank_policies.check_share("energy", energy, "lie in")
+    if isinstance(ranks, Mapping):
+        rules.entries("ranks", list(ranks), 1)
+        for name in ranks:
+            _check_pattern("ranks", name)
+    policies = ranks.values() if isinstance(ranks, Mapping) else [ranks]
+    for policy in policies if ranks is not None else ():
+        rank_policies.check_ranks(policy)
+
+
+def _check_pattern(argument, pattern):
+    rules.text(argument, pattern)
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        rule = f"name layers, by themselves or by regular expressions ({error})"
+        raise rules.refusal(argument, rule, pattern) from error
 
 
 def load_student(path: str | os.PathLike, loading: teachers.Loading | None = None) -> keras.Model:
@@ -100,7 +153,7 @@ def _answers(model, free, ranks, energy, target_ratio):
     if target_ratio is not None:
         total = trainable_parameters(_decomposed(model, {}))
         return rank_policies.spend(list(free.values()), total, target_ratio)
-    if isinstance(ranks, dict):
+    if isinstance(ranks, Mapping):
         return {
             free[path]: rank_policies.choose(free[path], value)
             for name, value in ranks.items()
@@ -121,14 +174,11 @@ def _matching(argument, patterns, candidates):
     """Paths of the candidates that a pattern fits."""
     found = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        try:
-            fits = {
-                path
-                for path, layer in candidates.items()
-                if re.fullmatch(pattern, path) or re.fullmatch(pattern, layer.name)
-            }
-        except re.error:
-            fits = set()
+        fits = {
+            path
+            for path, layer in candidates.items()
+            if re.fullmatch(pattern, path) or re.fullmatch(pattern, layer.name)
+        }
         if not fits:
             raise ValueError(
                 f"`{argument}` must name layers among {list(candidates)}. Received: {pattern!r}."

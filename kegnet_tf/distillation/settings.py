@@ -1,5 +1,7 @@
 import dataclasses
 
+from kegnet_tf.teachers import rules
+
 LOSSES = ("logits", "cross_entropy")
 MODES = ("training", "inference")
 SELECTIONS = ("last", "agreement")
@@ -31,7 +33,7 @@ class DistillationSettings:
             cross entropy agrees clearly better with the teacher after a pilot.
         temperature: of the cross entropy, above 0; the paper has 1.
         batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot.
-        learning_rate: Adam's, at the start; a cosine takes it to 0.
+        learning_rate: Adam's, at the start, in (0, 1]; a cosine takes it to 0.
         epochs: times `steps_per_epoch` steps.
         steps_per_epoch: steps in an epoch.
         selection: "last" keeps the student of the last epoch, "agreement" the one that agrees best
@@ -39,7 +41,7 @@ class DistillationSettings:
         jit_compile: whether XLA compiles the step, where one device does it.
 
     Raises:
-        ValueError: if a value is unknown or lies outside its range.
+        ValueError: if a value is unknown, of another kind, not finite or outside its range.
     """
 
     loss: str = "cross_entropy"
@@ -52,19 +54,14 @@ class DistillationSettings:
     jit_compile: bool = False
 
     def __post_init__(self):
-        for name, value, known in (
-            ("loss", self.loss, (*LOSSES, "auto")),
-            ("batch_norm", self.batch_norm, (*MODES, "auto")),
-            ("selection", self.selection, SELECTIONS),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(known)}. Received: {value!r}."
-                )
-        for name in ("temperature", "learning_rate", "epochs", "steps_per_epoch"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"`{name}` must be above 0. Received: {value}.")
+        rules.choice("loss", self.loss, (*LOSSES, "auto"))
+        rules.positive("temperature", self.temperature)
+        rules.choice("batch_norm", self.batch_norm, (*MODES, "auto"))
+        rules.positive("learning_rate", self.learning_rate, 1)
+        rules.whole("epochs", self.epochs)
+        rules.whole("steps_per_epoch", self.steps_per_epoch)
+        rules.choice("selection", self.selection, SELECTIONS)
+        rules.flag("jit_compile", self.jit_compile)
 
     @property
     def choice(self) -> Choice:

@@ -3,8 +3,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ml_collections
 
-from kegnet_tf import runs
+from kegnet_tf import runs, synthesis
 from kegnet_tf.experiments import paper
+from kegnet_tf.experiments.cells import REAL
+from kegnet_tf.teachers import rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,7 @@ class ReproduceSettings:
     teacher: str = ""
 
     def check(self, data: runs.DataOptions) -> None:
-        """Refuses settings that contradict each other.
+        """Refuses settings that are of another kind, unknown, or contradict each other.
 
         Args:
             data: where real data come from.
@@ -46,10 +48,14 @@ class ReproduceSettings:
         Raises:
             ValueError: if so.
         """
+        rules.choice("recipe", self.recipe, ("plus", "paper"))
+        for name in ("quick", "authors", "ablation"):
+            rules.flag(name, getattr(self, name))
+        rules.mapping("overrides", self.overrides)
+        rules.distinct("arms", self.arms, ("tucker", *synthesis.SOURCES, REAL))
+        rules.whole("seeds", self.seeds, most=1000)
         if self.authors and self.quick:
             raise ValueError("`paper` must come without `quick`. Received: both.")
-        if not self.seeds > 0:
-            raise ValueError(f"`seeds` must be above 0. Received: {self.seeds}.")
         if (self.teacher or data.eval_data) and not self.dataset:
             given = "teacher" if self.teacher else "eval_data"
             raise ValueError(f"`{given}` must come with `dataset`. Received: none.")

@@ -3,6 +3,9 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from kegnet_tf.extraction.generators import DEEPEST, WIDEST
+from kegnet_tf.teachers import rules
+
 
 @keras.saving.register_keras_serializable(package="kegnet_tf")
 class Decoder(keras.Model):
@@ -17,7 +20,7 @@ class Decoder(keras.Model):
         **kwargs: of `keras.Model`.
 
     Raises:
-        ValueError: if a size is not positive.
+        ValueError: as from `check`.
     """
 
     def __init__(
@@ -30,11 +33,7 @@ class Decoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if min(latent_dim, units, hidden_layers) < 1:
-            raise ValueError(
-                "`latent_dim`, `units` and `hidden_layers` must be positive. "
-                f"Received: {latent_dim}, {units}, {hidden_layers}."
-            )
+        self.check(latent_dim, units, hidden_layers)
         self.data_shape = tuple(input_shape)
         self.latent_dim = latent_dim
         self.units = units
@@ -53,6 +52,22 @@ class Decoder(keras.Model):
             ]
         )
         self.built = True
+
+    @staticmethod
+    def check(latent_dim: int = 10, units: int = 120, hidden_layers: int = 1) -> None:
+        """Refuses sizes that no decoder can have.
+
+        Args:
+            latent_dim: as for a new decoder, and so are the others.
+            units: likewise.
+            hidden_layers: likewise.
+
+        Raises:
+            ValueError: if one is no whole number or lies outside its range.
+        """
+        rules.whole("latent_dim", latent_dim, most=WIDEST)
+        rules.whole("units", units, most=WIDEST)
+        rules.whole("hidden_layers", hidden_layers, most=DEEPEST)
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kegnet_tf import teachers
+from kegnet_tf.teachers import rules
 
 STRATEGIES = ("", "mirrored")
 PRECISIONS = ("", "bfloat16", "float16")
@@ -22,21 +23,34 @@ class Devices:
             CPUs where there is no GPU; "" for the strategy in whose scope training starts.
         mixed_precision: "bfloat16" or "float16" for Keras' policy of that name, where layers
             compute in it and keep their weights in float32; "" for the models' own.
+
+    Raises:
+        ValueError: if a choice is unknown.
     """
 
     strategy: str = ""
     mixed_precision: str = ""
 
-    def check(self) -> None:
-        """Refuses what `copies` cannot do.
+    def __post_init__(self):
+        rules.choice("strategy", self.strategy, STRATEGIES)
+        rules.choice("mixed_precision", self.mixed_precision, PRECISIONS)
+
+    def check_batch(self, batch_size: int) -> None:
+        """Refuses a batch that the devices cannot share equally.
+
+        Args:
+            batch_size: rows of a training batch, of all devices together.
 
         Raises:
-            ValueError: if a choice is unknown.
+            ValueError: if so.
         """
-        for name, known in (("strategy", STRATEGIES), ("mixed_precision", PRECISIONS)):
-            if (value := getattr(self, name)) not in known:
-                names = ", ".join(map(repr, known))
-                raise ValueError(f"`{name}` must be one of {names}. Received: {value!r}.")
+        replicas = (
+            len(_names()) if self.strategy else tf.distribute.get_strategy().num_replicas_in_sync
+        )
+        if batch_size % replicas:
+            raise rules.refusal(
+                "batch_size", f"be a multiple of the {replicas} devices", batch_size
+            )
 
     @property
     def policy(self) -> str | None:
@@ -65,15 +79,11 @@ def copies(
         A list of models; `models` themselves where there is nothing to change.
 
     Raises:
-        ValueError: if a choice is unknown, or the batch cannot be shared equally.
+        ValueError: if the batch cannot be shared equally.
     """
-    devices.check()
+    devices.check_batch(batch_size)
     chosen = _mirrored() if devices.strategy else tf.distribute.get_strategy()
     replicas = chosen.num_replicas_in_sync
-    if batch_size % replicas:
-        raise ValueError(
-            f"`batch_size` must be a multiple of the {replicas} devices. Received: {batch_size}."
-        )
     if replicas == 1 and not devices.mixed_precision:
         yield models
         return
@@ -104,9 +114,14 @@ def compilation(jit_compile: bool, steps_per_execution: int) -> dict[str, int]:
     }
 
 
-def _mirrored():
+def _names():
+    """Of the devices that a mirrored strategy trains on."""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in devices]
+
+
+def _mirrored():
     # The default, collective operations, need one order in all replicas' graphs, which BatchNorm's
     # sums of a backward pass do not have.
     reduction = tf.distribute.ReductionToOneDevice()
-    return tf.distribute.MirroredStrategy([device.name for device in devices], reduction)
+    return tf.distribute.MirroredStrategy(_names(), reduction)

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from kegnet_tf.teachers import rules
+
+WIDEST, DEEPEST = 2**16, 16  # of a layer's units or filters, and of layers: 16 GiB in one kernel
+
 
 @keras.saving.register_keras_serializable(package="kegnet_tf")
 class ImageGenerator(keras.Model):
@@ -24,7 +28,7 @@ class ImageGenerator(keras.Model):
         **kwargs: of `keras.Model`.
 
     Raises:
-        ValueError: if the image is smaller than 8 pixels, or a size is not positive.
+        ValueError: as from `check`.
     """
 
     def __init__(
@@ -38,16 +42,7 @@ class ImageGenerator(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if len(image_shape) != 3 or min(image_shape[:2]) < 8 or image_shape[2] < 1:
-            raise ValueError(
-                "`image_shape` must be (height, width, channels), at least 8 pixels each way. "
-                f"Received: {image_shape}."
-            )
-        if not filters or min((num_classes, latent_dim, *units, *filters)) < 1:
-            raise ValueError(
-                "`num_classes`, `latent_dim`, `units` and `filters` must be positive. Received: "
-                f"{num_classes}, {latent_dim}, {units}, {filters}."
-            )
+        self.check(image_shape, num_classes, latent_dim, units, filters)
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.latent_dim = latent_dim
@@ -56,6 +51,38 @@ class ImageGenerator(keras.Model):
         self.seed = seed
         self.network = self._network()
         self.built = True
+
+    @staticmethod
+    def check(
+        image_shape: Sequence[int],
+        num_classes: int,
+        latent_dim: int = 10,
+        units: Sequence[int] = (256, 128),
+        filters: Sequence[int] = (64, 16, 4),
+    ) -> None:
+        """Refuses sizes that no generator can have.
+
+        Args:
+            image_shape: as for a new generator, and so are the others.
+            num_classes: likewise.
+            latent_dim: likewise.
+            units: likewise.
+            filters: likewise.
+
+        Raises:
+            ValueError: if the image is smaller than 8 pixels, or a size is no whole number or lies
+                outside its range.
+        """
+        sides = zip(image_shape, (8, 8, 1), strict=False)
+        if len(image_shape) != 3 or not all(
+            rules.is_whole(side) and side >= least for side, least in sides
+        ):
+            rule = "be (height, width, channels), at least 8 pixels each way"
+            raise rules.refusal("image_shape", rule, image_shape)
+        _check_widths(num_classes, latent_dim, units)
+        rules.entries("filters", filters, 1, DEEPEST)
+        for each in filters:
+            rules.whole("filters", each, most=WIDEST)
 
     def _network(self):
         initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
@@ -122,7 +149,7 @@ class DenseGenerator(keras.Model):
         **kwargs: of `keras.Model`.
 
     Raises:
-        ValueError: if a size is not positive.
+        ValueError: as from `check`.
     """
 
     def __init__(
@@ -135,11 +162,7 @@ class DenseGenerator(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if min((features, num_classes, latent_dim, *units)) < 1:
-            raise ValueError(
-                "`features`, `num_classes`, `latent_dim` and `units` must be positive. Received: "
-                f"{features}, {num_classes}, {latent_dim}, {units}."
-            )
+        self.check(features, num_classes, latent_dim, units)
         self.features = features
         self.num_classes = num_classes
         self.latent_dim = latent_dim
@@ -147,6 +170,27 @@ class DenseGenerator(keras.Model):
         self.seed = seed
         self.network = self._network()
         self.built = True
+
+    @staticmethod
+    def check(
+        features: int,
+        num_classes: int,
+        latent_dim: int = 10,
+        units: Sequence[int] = (120, 120),
+    ) -> None:
+        """Refuses sizes that no generator can have.
+
+        Args:
+            features: as for a new generator, and so are the others.
+            num_classes: likewise.
+            latent_dim: likewise.
+            units: likewise.
+
+        Raises:
+            ValueError: if a size is no whole number or lies outside its range.
+        """
+        rules.whole("features", features)
+        _check_widths(num_classes, latent_dim, units)
 
     def _network(self):
         initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
@@ -170,3 +214,11 @@ class DenseGenerator(keras.Model):
             "units": self.units,
             "seed": self.seed,
         }
+
+
+def _check_widths(num_classes, latent_dim, units):
+    rules.whole("num_classes", num_classes)
+    rules.whole("latent_dim", latent_dim, most=WIDEST)
+    rules.entries("units", units, most=DEEPEST)
+    for each in units:
+        rules.whole("units", each, most=WIDEST)

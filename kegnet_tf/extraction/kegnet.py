@@ -84,12 +84,8 @@ class KegNet(keras.Model):
             settings: for the weights of the losses, `distance` and `jitter`; None for the defaults.
                 What remains of them is for `extract`, and the optimiser has a rate of its own.
             **kwargs: of `keras.Model.compile`.
-
-        Raises:
-            ValueError: if a setting lies outside its range.
         """
         settings = settings or ExtractionSettings()
-        settings.check()
         super().compile(optimizer=optimizer, **kwargs)
         self.settings = settings
         images = len(self.teacher.input_shape) == 4

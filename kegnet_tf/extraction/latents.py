@@ -4,6 +4,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from kegnet_tf.teachers import rules
+
+LABELS = ("onehot", "uniform")
+
 
 def derive_seed(seed: int, stage: str, *indices: int) -> int:
     """Seed of one stream of a run: another integer for each stage and index.
@@ -18,6 +22,27 @@ def derive_seed(seed: int, stage: str, *indices: int) -> int:
     """
     words = np.random.SeedSequence([seed, zlib.crc32(stage.encode())], spawn_key=indices)
     return int(words.generate_state(1)[0] >> 1)
+
+
+def check_labels(labels: str, class_prior: Sequence[float] = (), num_classes: int = 0) -> None:
+    """Refuses what is no law of y.
+
+    Args:
+        labels: as in `sample`.
+        class_prior: likewise.
+        num_classes: length of y; 0 where it is not known.
+
+    Raises:
+        ValueError: if `labels` is neither, or `class_prior` no law of that many classes.
+    """
+    rules.choice("labels", labels, LABELS)
+    rules.entries("class_prior", class_prior)
+    shares = all(rules.is_number(share) and 0 <= share <= rules.MOST for share in class_prior)
+    many = num_classes or len(class_prior)
+    known = shares and len(class_prior) == many and np.any(np.asarray(class_prior, np.float32))
+    if len(class_prior) and not known:
+        rule = f"hold {many} shares, 0 or more, not all 0"
+        raise rules.refusal("class_prior", rule, class_prior)
 
 
 def sample(
@@ -48,15 +73,11 @@ def sample(
         [batch, latent_dim].
 
     Raises:
-        ValueError: if `labels` is neither, or `class_prior` no law of that many classes.
+        ValueError: as from `check_labels`.
     """
-    if len(class_prior):
-        prior = np.asarray(class_prior, np.float32)
-        if prior.shape != (num_classes,) or not prior.min() >= 0 or not 0 < prior.sum() < np.inf:
-            raise ValueError(
-                f"`class_prior` must hold {num_classes} shares, 0 or more, not all 0. "
-                f"Received: {class_prior}."
-            )
+    check_labels(labels, class_prior, num_classes)
+    prior = np.asarray(class_prior, np.float32)
+    if len(prior):
         prior /= prior.sum()
     place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
     seed_y, seed_z = tf.unstack(tf.random.split(place, 2))
@@ -67,12 +88,10 @@ def sample(
         else:
             label = tf.random.stateless_uniform([batch_size], seed_y, 0, num_classes, tf.int32)
         y = tf.one_hot(label, num_classes)
-    elif labels == "uniform":
+    else:
         y = tf.random.stateless_uniform([batch_size, num_classes], seed_y)
         if len(class_prior):
             y **= tf.math.reciprocal(num_classes * prior)  # infinite at 0, which leaves 0
-    else:
-        raise ValueError(f"`labels` must be 'onehot' or 'uniform'. Received: {labels!r}.")
     return y, tf.random.stateless_normal([batch_size, latent_dim], seed_z)
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 
 from kegnet_tf.extraction import losses
+from kegnet_tf.teachers import rules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +18,15 @@ class ExtractionSettings:
             edges and at random, before the teacher sees it (DeepInversion). What it still
             recognises then is no single pixel's doing. Never more than an eighth of a side; tables
             are left alone.
-        learning_rate: Adam's, above 0.
+        learning_rate: Adam's, in (0, 1].
         batch_size: latents of a generator in a step.
         epochs: times `steps_per_epoch` steps; progress and backups come once an epoch.
         steps_per_epoch: steps in an epoch.
         jit_compile: whether XLA compiles the step, where one device does it.
+
+    Raises:
+        ValueError: if a value is of another kind, not finite or outside its range, or the distance
+            is unknown.
     """
 
     alpha: float = 1.0
@@ -35,17 +40,12 @@ class ExtractionSettings:
     steps_per_epoch: int = 100
     jit_compile: bool = False
 
-    def check(self) -> None:
-        """Refuses what cannot be trained.
-
-        Raises:
-            ValueError: if a number lies outside its range, or the distance is unknown.
-        """
-        for name in ("learning_rate", "batch_size", "epochs", "steps_per_epoch"):
-            if not (value := getattr(self, name)) > 0:
-                raise ValueError(f"`{name}` must be above 0. Received: {value}.")
-        for name in ("alpha", "beta", "gamma", "jitter"):
-            if not (value := getattr(self, name)) >= 0:
-                raise ValueError(f"`{name}` must be 0 or more. Received: {value}.")
-        if self.distance not in losses.DISTANCES:
-            raise ValueError(f"`distance` must be 'l1' or 'l2'. Received: {self.distance!r}.")
+    def __post_init__(self):
+        for name in ("alpha", "beta", "gamma"):
+            rules.number(name, getattr(self, name))
+        rules.choice("distance", self.distance, losses.DISTANCES)
+        rules.whole("jitter", self.jitter, 0)
+        rules.positive("learning_rate", self.learning_rate, 1)
+        for name in ("batch_size", "epochs", "steps_per_epoch"):
+            rules.whole(name, getattr(self, name))
+        rules.flag("jit_compile", self.jit_compile)

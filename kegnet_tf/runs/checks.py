@@ -1,12 +1,13 @@
 """What a run refuses before it writes anything."""
 
-import inspect
 from collections.abc import Iterable, Sequence
 
 import keras
 import ml_collections
 
-from kegnet_tf import compression, distillation, export, extraction, synthesis, teachers
+from kegnet_tf import extraction, synthesis, teachers
+from kegnet_tf.runs import memory, settings
+from kegnet_tf.teachers import rules
 
 
 def check_preset(
@@ -26,37 +27,28 @@ def check_preset(
     Raises:
         ValueError: if so.
     """
+    settings.check_settings(config)
     found = classifier.input_shape[1:], classifier.output_shape[-1]
     if input_shape not in ((), found[0]) or num_classes not in (0, found[1]):
         raise ValueError(
-            f"`teacher` must map {input_shape} to {num_classes} classes for this preset. "
+            f"`teacher` must map {input_shape} to {num_classes} classes, as `data` tells. "
             f"Received: {found[0]} to {found[1]}."
         )
-    extraction.Devices(**config.devices).check()
-    extraction.ExtractionSettings(**config.extraction).check()
-    distillation.DistillationSettings(**config.distillation)  # raises if a value is wrong
-    for form in config.export.formats:
-        if form not in export.FORMATS:
-            raise ValueError(
-                f"`formats` must be among {', '.join(export.FORMATS)}. Received: {form!r}."
-            )
+    images = len(found[0]) == 3
+    if images:
+        extraction.ImageGenerator.check(*found, **config.generator)
+    channels, mean = found[0][-1], config.data.get("mean", ())
+    if len(mean) not in (0, 1, channels):
+        rule = f"hold one number, or one for each of the {channels} channels"
+        raise rules.refusal("mean", rule, mean)
     law = config.synthesis.labels, config.synthesis.class_prior
-    extraction.sample(0, 0, 1, found[1], 1, *law)  # raises if these are wrong
-    policy = [*inspect.signature(compression.compress).parameters][1:]
-    for name, settings in config.students.items():
-        for key in settings:
-            if key not in policy:
-                raise ValueError(
-                    f"`students.{name}` must hold some of {', '.join(policy)}. Received: {key!r}."
-                )
-    images = len(classifier.input_shape) == 4
-    for arm in config.arms:
-        if arm not in ("tucker", *synthesis.SOURCES):
-            raise ValueError(
-                f"`arms` must be among tucker, {', '.join(synthesis.SOURCES)}. Received: {arm!r}."
-            )
+    extraction.check_labels(*law, found[1])
     for drawn in {*config.arms, config.source} - {"tucker"}:
-        synthesis.shares_of(drawn, config.synthesis.mixture, images)  # raises if these are wrong
+        synthesis.shares_of(drawn, config.synthesis.mixture, images)
+    devices = extraction.Devices(**config.devices)
+    for batch_size in (config.extraction.batch_size, config.batch_size):
+        devices.check_batch(batch_size)
+    memory.check_memory(config, *found)
 
 
 def check_student(student: keras.Model, classifier: keras.Model) -> None:

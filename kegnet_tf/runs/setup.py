@@ -11,6 +11,7 @@ import ml_collections
 
 from kegnet_tf import distillation, extraction, synthesis, teachers
 from kegnet_tf.runs.real_data import DataOptions, RealData
+from kegnet_tf.runs.settings import check_settings
 
 
 class Setup:
@@ -26,7 +27,8 @@ class Setup:
         loading: how the files of models are read.
 
     Raises:
-        ValueError: by a property: if a model or the data are not what they should be.
+        ValueError: if a setting is not known, of another kind or outside its range; by a property:
+            if a model or the data are not what they should be.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Setup:
         data: DataOptions | None = None,
         loading: teachers.Loading | None = None,
     ):
+        check_settings(config)
         self.config, self.devices = config, extraction.Devices(**config.devices)
         self.given = {"teacher": teacher, "student": student}
         self.given |= {"data": data or DataOptions(), "loading": loading or teachers.Loading()}

@@ -9,8 +9,11 @@ import tensorflow as tf
 
 from kegnet_tf import extraction, teachers
 from kegnet_tf.synthesis import procedural
+from kegnet_tf.teachers import rules
 
-SOURCES = ("uniform", "gaussian", "procedural", "kegnet", "kegnet+")
+PURE = ("uniform", "gaussian", "procedural", "kegnet")
+SOURCES = (*PURE, "kegnet+")
+MIXTURE = f"give shares, 0 or more, not all 0, of {', '.join(PURE)}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +37,7 @@ class Source:
         pixels: for "procedural" only: what is known of real images, and their standardisation.
 
     Raises:
-        ValueError: if `name` or a share is not known, or the generators are missing.
+        ValueError: as from `check_source` and `shares_of`, or if the generators are missing.
     """
 
     teacher: keras.Model
@@ -47,6 +50,7 @@ class Source:
     pixels: teachers.Pixels = dataclasses.field(default_factory=teachers.Pixels)
 
     def __post_init__(self):
+        check_source(self.labels, self.class_prior, self.batch_statistics, self.mixture)
         if "kegnet" in self.shares and not self.generators:
             raise ValueError(
                 "`generators` must hold at least one for source 'kegnet'. Received: none."
@@ -132,6 +136,36 @@ class Source:
         return (images - mean) / std
 
 
+def check_source(
+    labels: str = "uniform",
+    class_prior: Sequence[float] = (),
+    batch_statistics: bool = False,
+    mixture: Mapping[str, float] | None = None,
+) -> None:
+    """Refuses what no source can be given, whatever its teacher.
+
+    Args:
+        labels: as for a `Source`, and so are the others.
+        class_prior: likewise.
+        batch_statistics: likewise.
+        mixture: likewise.
+
+    Raises:
+        ValueError: if a value is unknown, of another kind or outside its range.
+    """
+    extraction.check_labels(labels, class_prior)
+    rules.flag("batch_statistics", batch_statistics)
+    if mixture is not None:
+        _check_mixture(mixture)
+
+
+def _check_mixture(mixture):
+    rules.mapping("mixture", mixture)
+    for source, share in mixture.items():
+        if source not in PURE or not (rules.is_number(share) and 0 <= share <= rules.MOST):
+            raise rules.refusal("mixture", MIXTURE, mixture)
+
+
 def shares_of(name: str, mixture: Mapping[str, float] | None, images: bool) -> dict[str, float]:
     """Share of each source that a source by its name is made of.
 
@@ -144,21 +178,19 @@ def shares_of(name: str, mixture: Mapping[str, float] | None, images: bool) -> d
         Fractions by source, in all 1.
 
     Raises:
-        ValueError: if `name` or one in `mixture` is unknown, or no share is above 0.
+        ValueError: if `name` or one in `mixture` is unknown, or a share is no number of 0 or more,
+            or none is above 0.
     """
-    if name not in SOURCES:
-        raise ValueError(f"`source` must be one of {', '.join(SOURCES)}. Received: {name!r}.")
+    rules.choice("source", name, SOURCES)
     shares = {name: 1.0}
     if name == "kegnet+":
-        known = [source for source in SOURCES if source != "kegnet+"]
-        shares = {source: share for source, share in (mixture or {}).items() if share}
+        mixture = {} if mixture is None else mixture
+        _check_mixture(mixture)
+        shares = {source: share for source, share in mixture.items() if share}
         if not images and "procedural" in shares:
             shares["gaussian"] = shares.get("gaussian", 0.0) + shares.pop("procedural")
-        if not shares or not shares.keys() <= {*known} or not min(shares.values()) > 0:
-            raise ValueError(
-                f"`mixture` must give shares, 0 or more, not all 0, of {', '.join(known)}. "
-                f"Received: {mixture}."
-            )
+        if not shares:
+            raise rules.refusal("mixture", MIXTURE, mixture)
         shares = {source: share / sum(shares.values()) for source, share in shares.items()}
     if "procedural" in shares and not images:
         raise ValueError(f"`source` must be another than {name!r} for a table. Received: {name!r}.")

@@ -1,5 +1,6 @@
 """A classifier in, a checked one that answers in logits out."""
 
+from kegnet_tf.teachers import rules
 from kegnet_tf.teachers.batch_norm import input_moments, watched
 from kegnet_tf.teachers.graphs import (
     calls_of_kinds,
@@ -46,6 +47,7 @@ __all__ = [
     "plain",
     "pretrained",
     "rebuilt",
+    "rules",
     "standardise",
     "standardised",
     "train",

@@ -6,6 +6,8 @@ import math
 import keras
 import numpy as np
 
+from kegnet_tf.teachers import rules
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
@@ -14,10 +16,14 @@ class TrainingSettings:
     Attributes:
         epochs: passes over the training data.
         batch_size: examples in a step.
-        learning_rate: Adam's, at the start.
-        weight_decay: AdamW's (Loshchilov and Hutter, 2019), times the learning rate in each step.
+        learning_rate: Adam's, at the start, in (0, 1].
+        weight_decay: AdamW's (Loshchilov and Hutter, 2019), times the learning rate in each step;
+            0 or more.
         flip: whether training images are mirrored left to right at random.
         shift: share of height and width by which training images move at most, at random.
+
+    Raises:
+        ValueError: if a value is of another kind, not finite or outside its range.
     """
 
     epochs: int = 20
@@ -26,6 +32,14 @@ class TrainingSettings:
     weight_decay: float = 0.0
     flip: bool = False
     shift: float = 0.0
+
+    def __post_init__(self):
+        rules.whole("epochs", self.epochs)
+        rules.whole("batch_size", self.batch_size)
+        rules.positive("learning_rate", self.learning_rate, 1)
+        rules.number("weight_decay", self.weight_decay)
+        rules.flag("flip", self.flip)
+        rules.number("shift", self.shift, 0, 1)
 
 
 def train(

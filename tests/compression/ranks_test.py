@@ -193,7 +193,7 @@ def test_ranks_that_the_sides_cannot_span_are_filled_up_with_zeros():
         ({"layers": "fc[34]"}, r"`layers` must name layers among .*: 'fc\[34\]'"),
         ({"layers": ["fc1", "conv"]}, "`layers` must name layers among .*: 'conv'"),
         ({"skip": "bn.*"}, r"`skip` must name layers among .*: 'bn\.\*'"),
-        ({"skip": "("}, r"`skip` must name layers among .*: '\('"),
+        ({"skip": "("}, r"`skip` must name layers, .* expressions .*: '\('"),
     ],
 )
 def test_wrong_arguments_are_refused_with_the_rule_and_the_value(lenet, arguments, message):

@@ -215,11 +215,11 @@ def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected
         ),
         ({"selection": "best"}, "`selection` must be one of last, agreement. Received: 'best'."),
         ({"temperature": 0.0}, "`temperature` must be above 0. Received: 0.0."),
-        ({"temperature": float("nan")}, "`temperature` must be above 0. Received: nan."),
+        ({"temperature": float("nan")}, "`temperature` must be a finite number. Received: nan."),
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0. Received: 0.0."),
-        ({"epochs": 0}, "`epochs` must be above 0. Received: 0."),
+        ({"epochs": 0}, "`epochs` must be 1 or more. Received: 0."),
         ({"batch_norm": "frozen"}, "`batch_norm` must be one of training, .*'frozen'"),
-        ({"steps_per_epoch": -1}, "`steps_per_epoch` must be above 0. Received: -1."),
+        ({"steps_per_epoch": -1}, "`steps_per_epoch` must be 1 or more. Received: -1."),
     ],
 )
 def test_setting_out_of_range_is_refused(arguments, message):

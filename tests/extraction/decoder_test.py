@@ -49,8 +49,7 @@ def test_decoder_reloads_to_the_same_answers(shape, tmp_path):
     assert_array_equal(keras.saving.load_model(tmp_path / "decoder.keras")(x), z)
 
 
-@pytest.mark.parametrize("arguments", [{"latent_dim": 0}, {"units": 0}, {"hidden_layers": 0}])
-def test_size_that_is_not_positive_is_refused(arguments):
-    message = "`latent_dim`, `units` and `hidden_layers` must be positive. Received: "
-    with pytest.raises(ValueError, match=message):
-        Decoder((8, 8, 1), **arguments)
+@pytest.mark.parametrize("name", ["latent_dim", "units", "hidden_layers"])
+def test_size_that_is_not_positive_is_refused(name):
+    with pytest.raises(ValueError, match=f"^`{name}` must be 1 or more. Received: 0.$"):
+        Decoder((8, 8, 1), **{name: 0})

@@ -2,10 +2,12 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from smallest import tiny_decoder, tiny_generator, tiny_teacher
 
@@ -112,21 +114,17 @@ def test_backup_goes_on_in_half_precision(tmp_path):
         assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    ("devices", "message"),
-    [
-        (
-            extraction.Devices(strategy="parallel"),
-            r"`strategy` must be one of '', 'mirrored'.*'parallel'",
-        ),
-        (extraction.Devices(mixed_precision="int8"), r"`mixed_precision` must be one of .*'int8'"),
-    ],
-)
-def test_unknown_choices_are_refused(devices, message):
-    with pytest.raises(ValueError, match=message):
-        devices.check()
-    with (
-        pytest.raises(ValueError, match=message),
-        extraction.copies([tiny_teacher()], 4, devices),
-    ):
-        pass
+@pytest.mark.parametrize("name", ["strategy", "mixed_precision"])
+@pytest.mark.parametrize("choice", ["parallel", "int8", None, True, ["mirrored"]])
+def test_unknown_choices_are_refused(name, choice):
+    with pytest.raises(ValueError, match=f"^`{name}` must be one of '', .* Received: "):
+        extraction.Devices(**{name: choice})
+
+
+def test_batch_that_devices_cannot_share_is_refused_with_no_model_at_hand(monkeypatch):
+    devices = [types.SimpleNamespace(name=f"CPU:{index}") for index in range(2)]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices)
+    extraction.Devices("mirrored").check_batch(8)
+    extraction.Devices().check_batch(7)
+    with pytest.raises(ValueError, match="`batch_size` must be a multiple of the 2 dev.*: 7"):
+        extraction.Devices("mirrored").check_batch(7)

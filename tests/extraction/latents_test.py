@@ -84,9 +84,9 @@ def test_stream_from_a_start_equals_the_stream_with_that_many_batches_skipped(la
 
 
 def test_unknown_law_of_labels_is_refused():
-    with pytest.raises(ValueError, match="`labels` must be 'onehot' or 'uniform'. Received: 'on'"):
+    with pytest.raises(ValueError, match="`labels` must be one of onehot, uniform. Received: 'on'"):
         latents.sample(0, 0, 4, 3, 2, "on")
-    with pytest.raises(ValueError, match="`labels` must be 'onehot' or 'uniform'. Received: 'on'"):
+    with pytest.raises(ValueError, match="`labels` must be one of onehot, uniform. Received: 'on'"):
         latents.stream(0, 4, 3, 2, "on")
 
 
@@ -122,7 +122,19 @@ def test_equal_class_prior_leaves_the_uniform_law_as_it_is():
     assert_allclose(plain, equal, rtol=1e-6)
 
 
-@pytest.mark.parametrize("prior", [(1.0, 1.0), (0.5, 0.6, -0.1), (0.0,) * 3, (1.0, 1.0, np.nan)])
+@pytest.mark.parametrize(
+    "prior",
+    [
+        (1.0, 1.0),
+        (0.5, 0.6, -0.1),
+        (0.0,) * 3,
+        (1.0, 1.0, np.nan),
+        (1.0, np.inf, 1.0),
+        (True, 1.0, 1.0),
+        ("a", 1.0, 1.0),
+        (1e-60,) * 3,
+    ],
+)
 def test_class_prior_that_is_no_law_of_the_classes_is_refused(prior):
     with pytest.raises(ValueError, match="`class_prior` must hold 3 shares, 0 or more, not all 0"):
         latents.sample(0, 0, 8, 3, 2, "onehot", class_prior=prior)

@@ -233,7 +233,7 @@ def test_stream_together_is_each_seeds_stream():
     [
         ({"learning_rate": 0}, "`learning_rate` must be above 0. Received: 0."),
         ({"alpha": -1.0}, "`alpha` must be 0 or more. Received: -1.0."),
-        ({"beta": 1.0, "distance": "cosine"}, "`distance` must be 'l1' or 'l2'"),
+        ({"beta": 1.0, "distance": "cosine"}, "`distance` must be one of l1, l2"),
         ({"seeds": (1, 2)}, "`seeds` must be as many as `generators`.* Received: 2 and 3."),
         ({"callbacks": [[]]}, "`callbacks` must be as many as `generators`.* Received: 1 and 3."),
     ],

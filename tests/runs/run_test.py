@@ -145,7 +145,7 @@ def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, tmp_pa
         ({"extraction.alpha": -1.0}, {}, "`alpha` must be 0 or more. Received: -1.0"),
         ({"distillation.loss": "hinge"}, {}, "`loss` must be one of .* Received: 'hinge'"),
         ({"export.formats": ("onnx",)}, {}, "`formats` must be among .* Received: 'onnx'"),
-        ({"loader": "tables"}, {}, "be what 'tables' takes"),
+        ({"loader": "tables"}, {}, "`data` must hold some of name, num_features"),
         ({"loader": "csv"}, {}, "images, tables"),
         ({}, {"data": runs.DataOptions(source_dir="x")}, "`source_dir` must be empty for images"),
         ({}, {"data": runs.DataOptions(eval_data="no.npz")}, "`eval_data` must be a .npz file"),

@@ -219,5 +219,5 @@ def test_kegnet_without_generators_is_refused(classifier):
 
 
 def test_unknown_law_of_labels_is_refused(classifier):
-    with pytest.raises(ValueError, match="`labels` must be 'onehot' or 'uniform'. Received: 'on'"):
+    with pytest.raises(ValueError, match="`labels` must be one of onehot, uniform. Received: 'on'"):
         batches(Source(classifier, "kegnet", [Echo(0)], labels="on"), 1)

@@ -1,0 +1,87 @@
+"""What a run must hold in memory at once, refused where this machine never could."""
+
+import math
+import os
+from collections.abc import Sequence
+
+import ml_collections
+
+FLOAT32 = 4  # bytes
+
+
+def check_memory(
+    config: ml_collections.ConfigDict, input_shape: Sequence[int], num_classes: int
+) -> None:
+    """Refuses sizes that would end a run for want of memory, hours after it began.
+
+    A run takes more than what is counted here, so that nothing is refused which could be done.
+
+    Args:
+        config: a preset whose settings are checked.
+        input_shape: of the teacher's data, without the batch.
+        num_classes: of the teacher.
+
+    Raises:
+        ValueError: naming the setting, and what it takes.
+    """
+    example = math.prod(input_shape) + num_classes
+    generator = "generator" if len(input_shape) == 3 else "dense_generator"
+    kernels, drawn = generator_sizes(config[generator], input_shape, num_classes)
+    hidden = [config.decoder.units] * config.decoder.hidden_layers
+    decoder = _products([math.prod(input_shape), *hidden, config[generator].latent_dim])
+    for name, value, numbers in (
+        ("held_out", config.held_out, example),
+        ("save_synthetic", config.save_synthetic, example),
+        ("synthetic_size", config.synthetic_size, example),
+        ("calibration_size", config.export.calibration_size, example),
+        ("batch_size", config.batch_size, example),
+        ("num_generators", config.num_generators, kernels),
+        # Of a weight that is trained there are the gradient and Adam's two moments as well.
+        (generator, 4, kernels),
+        ("decoder", 4, decoder),
+        ("extraction.batch_size", config.extraction.batch_size, drawn),
+    ):
+        bytes_needed, found = FLOAT32 * value * numbers, total()
+        if bytes_needed > found:
+            given = config[name].to_dict() if name in (generator, "decoder") else value
+            raise ValueError(
+                f"`{name}` must fit into the {found / 2**30:.1f} GiB of memory of this machine. "
+                f"Received: {given}, which takes {bytes_needed / 2**30:.1f} GiB."
+            )
+
+
+def total() -> float:
+    """Bytes of memory that the machine has; infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def generator_sizes(
+    settings: ml_collections.ConfigDict, input_shape: Sequence[int], num_classes: int
+) -> tuple[int, int]:
+    """How large a generator is; biases and BatchNorm, which are small, are left out.
+
+    Args:
+        settings: a preset's `generator` or `dense_generator`.
+        input_shape: of the data, without the batch.
+        num_classes: of the teacher.
+
+    Returns:
+        (numbers in its kernels, numbers that its layers make of one example).
+    """
+    widths = [num_classes + settings.latent_dim, *settings.units]
+    if len(input_shape) == 1:
+        widths += input_shape
+        return _products(widths), sum(widths)
+    doublings, channels = len(settings.filters), [*settings.filters, input_shape[2]]
+    smallest = math.prod(math.ceil(side / 2**doublings) for side in input_shape[:2])
+    widths.append(smallest * channels[0])
+    images = (smallest * 4**step * width for step, width in enumerate(channels))
+    return _products(widths) + 16 * _products(channels), sum(widths) + sum(images)
+
+
+def _products(widths):
+    """Sum of the products of neighbours."""
+    return sum(one * other for one, other in zip(widths, widths[1:], strict=False))
