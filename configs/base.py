@@ -1,7 +1,8 @@
 """Every default, once, with its source; docs/method.md tells what was tried.
 
 A section holds exactly the keyword arguments of one library function or the fields of one settings
-class, named beside it. "paper" is KegNet (Yoo et al., NeurIPS 2019), "release" its authors' code.
+class, named beside it, which checks them; kegnet_tf/runs/settings.py checks the other keys. "paper"
+is KegNet (Yoo et al., NeurIPS 2019), "release" its authors' code.
 """
 
 from ml_collections import ConfigDict

@@ -11,6 +11,7 @@ import ml_collections
 from kegnet_tf import distillation, extraction, teachers
 from kegnet_tf.runs import real_data
 from kegnet_tf.runs.report import versions
+from kegnet_tf.runs.settings import check_settings
 from kegnet_tf.runs.workdir import whole, write_json
 
 
@@ -50,9 +51,10 @@ def train_teacher(
         A line on how good it is.
 
     Raises:
-        ValueError: if `output` is no `.keras` path, the preset distributes training, or the data
-            are not at hand.
+        ValueError: if a setting is wrong, `output` is no `.keras` path, the preset distributes
+            training, or the data are not at hand.
     """
+    check_settings(config)
     output, data = pathlib.Path(output), data or real_data.DataOptions(download=True)
     if output.suffix != ".keras":
         raise ValueError(f"`output` must end in .keras. Received: {output}.")

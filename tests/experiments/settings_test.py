@@ -1,8 +1,8 @@
 import pytest
-from smallest import tiny_config
+from smallest import tiny_config, tiny_teacher
 
 from kegnet_tf.configs import fashion, mnist
-from kegnet_tf.experiments import ReproduceSettings
+from kegnet_tf.experiments import ReproduceSettings, reproduce
 from kegnet_tf.runs import DataOptions
 
 
@@ -70,3 +70,15 @@ def test_override_of_a_key_that_no_preset_has_is_refused():
     settings = ReproduceSettings(overrides={"extraction.bta": 1})
     with pytest.raises(ValueError, match="`config` must be overridden by .*bta"):
         settings.configured("mnist", lambda mode: tiny_config(mode=mode))
+
+
+def test_ceiling_alone_is_an_arm_to_reproduce(tmp_path):
+    tiny_teacher().save(tmp_path / "teacher.keras")
+    given = {"dataset": "mnist", "teacher": tmp_path / "teacher.keras", "arms": ("real",)}
+    with pytest.raises(ValueError, match="`eval_data` must be .*absent.npz"):  # not: `arms`
+        reproduce(
+            tmp_path / "tables",
+            ReproduceSettings(**given),
+            data=DataOptions(eval_data="absent.npz"),
+            presets={"mnist": lambda mode: tiny_config(mode=mode)},
+        )
