@@ -145,7 +145,8 @@ def load_student(path: str | os.PathLike, loading: teachers.Loading | None = Non
     Raises:
         ValueError: as from `teachers.load`.
     """
-    return dataclasses.replace(loading or teachers.Loading(), output="logits").load(path)
+    loading = loading or teachers.Loading()
+    return dataclasses.replace(loading, output="logits", argument="student").load(path)
 
 
 def _answers(model, free, ranks, energy, target_ratio):

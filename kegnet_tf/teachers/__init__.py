@@ -12,6 +12,7 @@ from kegnet_tf.teachers.graphs import (
     without_dropout,
 )
 from kegnet_tf.teachers.heads import LogProbabilities, TwoClasses
+from kegnet_tf.teachers.keras_files import read as read_model
 from kegnet_tf.teachers.loading import Loading, digest, load, pretrained
 from kegnet_tf.teachers.loading import load as load_teacher
 from kegnet_tf.teachers.networks import NETWORKS
@@ -46,6 +47,7 @@ __all__ = [
     "pixels",
     "plain",
     "pretrained",
+    "read_model",
     "rebuilt",
     "rules",
     "standardise",

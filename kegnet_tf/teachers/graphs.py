@@ -39,8 +39,7 @@ def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
 def _held(layer):
     if isinstance(layer, keras.Model):
         return layer.layers
-    values = vars(layer).values()
-    several = (value if isinstance(value, list | tuple) else [value] for value in values)
+    several = (each if isinstance(each, list | tuple) else [each] for each in vars(layer).values())
     return [each for one in several for each in one if isinstance(each, keras.layers.Layer)]
 
 
@@ -77,11 +76,12 @@ def calls_of_kinds(
     return found
 
 
-def plain(model: keras.Model) -> keras.Model:
+def plain(model: keras.Model, argument: str = "teacher") -> keras.Model:
     """A Functional model of the same layers, from one tensor to one tensor.
 
     Args:
         model: Functional, Sequential, or subclassed and built on one tensor.
+        argument: what a refusal calls it.
 
     Raises:
         ValueError: if there are more inputs or outputs than one, or the input's shape is unknown.
@@ -92,14 +92,14 @@ def plain(model: keras.Model) -> keras.Model:
         shape = (model.get_build_config() or {}).get("input_shape") or [()]
         if not all(isinstance(size, int | None) for size in shape):
             raise ValueError(
-                "`teacher` must be Functional, or have been built on one tensor. "
+                f"`{argument}` must be Functional, or have been built on one tensor. "
                 f"Received: {type(model).__name__} {model.name!r}, whose input shape is unknown."
             )
         inputs = [keras.Input(shape[1:])]
         outputs = keras.tree.flatten(model(inputs[0]))
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
-            "`teacher` must have one input and one output. Received: "
+            f"`{argument}` must have one input and one output. Received: "
             f"inputs {[i.shape for i in inputs]}, outputs {[o.shape for o in outputs]}."
         )
     return keras.Model(inputs[0], outputs[0], name=model.name)

@@ -36,12 +36,15 @@ class LogProbabilities(keras.layers.Layer):
         return input_shape
 
 
-def answering_in_logits(model: keras.Model, output: str = "") -> keras.Model:
+def answering_in_logits(
+    model: keras.Model, output: str = "", argument: str = "teacher"
+) -> keras.Model:
     """A model of the same layers that answers in logits.
 
     Args:
         model: a Functional classifier from one tensor to one, [batch, units].
         output: "logits" or "probabilities", whatever the graph says; "" to find out.
+        argument: what a refusal calls the model.
 
     Returns:
         A Functional model to float32, [batch, num_classes]; a softmax or sigmoid at the end of the
@@ -54,12 +57,12 @@ def answering_in_logits(model: keras.Model, output: str = "") -> keras.Model:
     (head, kind), units = _head(model), model.output_shape[-1]
     received = f"Received: {units} unit{'s' * (units > 1)} of {kind or type(head).__name__}."
     if units == 1 and kind == "softmax":
-        raise ValueError(f"`teacher` must have 2 classes or more. {received}")
+        raise ValueError(f"`{argument}` must have 2 classes or more. {received}")
     if not output:
         if kind == ("sigmoid" if units > 1 else ""):
             raise ValueError(
-                "`teacher` must end in logits, a softmax, or one linear or sigmoid unit, unless "
-                f"`output` (--teacher_output) says what it answers. {received}"
+                f"`{argument}` must end in logits, a softmax, or one linear or sigmoid unit, "
+                f"unless `output` (--teacher_output) says what it answers. {received}"
             )
         answers = {"linear": "logits", "softmax": "probabilities", "sigmoid": "probabilities"}
         output = answers.get(kind) or _measured(model)

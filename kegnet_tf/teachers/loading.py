@@ -3,18 +3,18 @@
 import dataclasses
 import hashlib
 import importlib.resources
+import math
 import os
 import pkgutil
 import tempfile
-import textwrap
-import zipfile
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+import psutil
 from keras import ops
 
-from kegnet_tf.teachers import graphs, heads
+from kegnet_tf.teachers import graphs, heads, keras_files
 
 # Imported here and now: later, the folder's module would take the place of `teachers.pretrained`.
 _SHIPPED = importlib.resources.files("kegnet_tf.teachers.pretrained")
@@ -40,6 +40,7 @@ def load(
     output: str = "",
     custom_objects: Sequence[str] = (),
     safe_mode: bool = True,
+    argument: str = "teacher",
 ) -> keras.Model:
     """A checked copy of a classifier that answers in logits.
 
@@ -55,6 +56,7 @@ def load(
         custom_objects: names such as "module:Name" of classes and functions that the file needs.
             They are imported, and Keras knows them from then on.
         safe_mode: False allows a file with Lambda layers, and so runs what code the file holds.
+        argument: what a refusal calls the source.
 
     Returns:
         A Functional model from [batch, height, width, channels] or [batch, features] to float32,
@@ -62,22 +64,29 @@ def load(
         learns, and counts, every layer. No optimiser ever gets the teacher's own variables.
 
     Raises:
-        ValueError: if the source is no such classifier, a weight is not finite, or the head is
-            several sigmoids, or one unit that cannot be told, and `output` is "".
+        ValueError: if the source is no such classifier, has no weights or one that is not finite,
+            does not fit in memory, or the head is several sigmoids, or one unit that cannot be
+            told, and `output` is "".
     """
     if output not in ("", "logits", "probabilities"):
         raise ValueError(f"`output` must be 'logits' or 'probabilities'. Received: {output!r}.")
     keras.saving.get_custom_objects().update(_imported(custom_objects))
     model = source
     if not isinstance(source, keras.Model):
-        model = _read(source, safe_mode)
+        model = keras_files.read(source, argument=argument, safe_mode=safe_mode)
     elif graphs.has_graph(source):
         model = _copy(source)
-    if model is not source:
-        graphs.make_trainable(model)
-    model = graphs.plain(model)
-    _check(model)
-    return heads.answering_in_logits(model, output)
+    try:
+        if model is not source:
+            graphs.make_trainable(model)
+        learns = bool(model.trainable_weights) or model is source
+        model = graphs.plain(model, argument)
+        _check(model, argument, learns)
+        return heads.answering_in_logits(model, output, argument)
+    except ValueError as error:
+        if isinstance(source, keras.Model):
+            raise
+        raise ValueError(f"{str(error).rstrip('.')} in {os.fspath(source)}.") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +97,13 @@ class Loading:
         output: "logits" or "probabilities"; "" to find out.
         custom_objects: names such as "module:Name" that files need.
         safe_mode: False lets code from a file run.
+        argument: what a refusal calls a source.
     """
 
     output: str = ""
     custom_objects: Sequence[str] = ()
     safe_mode: bool = True
+    argument: str = "teacher"
 
     def load(self, source: str | os.PathLike | keras.Model) -> keras.Model:
         """A checked copy of a classifier that answers in logits, see `teachers.load`."""
@@ -101,6 +112,7 @@ class Loading:
             output=self.output,
             custom_objects=self.custom_objects,
             safe_mode=self.safe_mode,
+            argument=self.argument,
         )
 
 
@@ -122,27 +134,10 @@ def _imported(entries):
         except Exception as error:  # a module of the user's can raise anything
             raise ValueError(
                 "`custom_objects` must be names such as module:Name that can be imported. "
-                f"Received: {entry!r} ({_reason(error)})."
+                f"Received: {entry!r} ({keras_files.first_sentence(error)})."
             ) from error
         objects[found.__name__] = found
     return objects
-
-
-def _read(path, safe_mode):
-    rule = "be a complete .keras file of a model"
-    try:
-        with zipfile.ZipFile(path) as file:
-            if safe_mode and b'"__lambda__"' in file.read("config.json"):
-                rule = "hold no Lambda layers, unless --nosafe_mode lets code from the file run"
-        model = keras.saving.load_model(path, compile=False, safe_mode=safe_mode)
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"it holds a {type(model).__name__}")
-    except Exception as error:  # a broken file can make Keras raise anything
-        reason = _reason(error)
-        if "Could not locate" in reason:
-            rule = "hold only what Keras knows or --custom_objects=module:Name names"
-        raise ValueError(f"`teacher` must {rule}. Received: {path} ({reason}).") from error
-    return model
 
 
 def _copy(model):
@@ -161,17 +156,11 @@ def _copy(model):
     except Exception as error:  # a custom layer can make Keras raise anything
         raise ValueError(
             "`teacher` must be a model that Keras can save and load. "
-            f"Received: {model.name!r} ({_reason(error)})."
+            f"Received: {model.name!r} ({keras_files.first_sentence(error)})."
         ) from error
 
 
-def _reason(error):
-    """The first sentence of what went wrong innermost."""
-    text = str(error).rpartition("Exception encountered: ")[2]
-    return textwrap.shorten(text, 200).split(". ")[0].rstrip(".")
-
-
-def _check(model):
+def _check(model, argument, learns):
     shape, dtype, answer = model.input_shape, model.inputs[0].dtype, model.output_shape
     broken = [w.path for w in model.weights if not np.isfinite(ops.convert_to_numpy(w)).all()]
     for holds, rule, received in (
@@ -183,7 +172,10 @@ def _check(model):
         ),
         (len(answer) == 2, "answer [batch, num_classes]", answer),
         (answer[-1], "have 2 classes or more", answer),
+        (learns, "have weights that can learn", "none"),
         (not broken, "have finite weights", f"NaN or infinity in {broken[:3]}"),
     ):
         if not holds:
-            raise ValueError(f"`teacher` must {rule}. Received: {received}.")
+            raise ValueError(f"`{argument}` must {rule}. Received: {received}.")
+    if 8 * 8 * math.prod(shape[1:]) > psutil.virtual_memory().available:  # eight, in float64
+        raise ValueError(f"`{argument}` must expect what fits in memory. Received: {shape}.")
