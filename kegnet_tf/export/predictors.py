@@ -3,15 +3,39 @@
 import dataclasses
 import pathlib
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
-import keras
 import numpy as np
+import psutil
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from kegnet_tf import compression  # noqa: F401 (registers the Tucker layers of students)
+from kegnet_tf import compression, teachers  # noqa: F401 (the Tucker layers are registered)
+from kegnet_tf.export import saved_models
+
+# The interpreter believes what a file says of itself, and a spoilt one can end the process.
+_TRIAL = """
+import sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+if sys.platform == "linux":
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
+try:
+    model = Interpreter(sys.argv[1])
+    (inputs,), (outputs,) = model.get_input_details(), model.get_output_details()
+    model.resize_tensor_input(inputs["index"], [1, *inputs["shape"][1:]])
+    model.allocate_tensors()
+    model.set_tensor(inputs["index"], np.zeros([1, *inputs["shape"][1:]], inputs["dtype"]))
+    model.invoke()
+    model.get_tensor(outputs["index"])
+except Exception as error:
+    sys.exit(str(error))
+"""
+_TRIAL_SECONDS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,19 +63,44 @@ def predictor(path: str | pathlib.Path) -> Predictor:
         ValueError: if it is none of them, or broken.
     """
     path = pathlib.Path(path)
+    if path.suffix == ".keras":
+        model = teachers.plain(teachers.read_model(path, argument="model"), "model")
+        return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
     try:
-        if path.suffix == ".keras":
-            model = keras.saving.load_model(path, compile=False)
-            return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
         if path.suffix == ".tflite":
+            _try(path)
             return litert_predictor(path)
+        saved_models.check(path)
         return saved_model_predictor(path)
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:  # a broken file can make TensorFlow raise anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(
             "`model` must be a .keras file, a SavedModel's folder or a .tflite file. "
-            f"Received: {path} ({reason})"
+            f"Received: {path} ({lines[0]})"
         ) from error
+
+
+def _try(path):
+    """Raises if a `.tflite` file does not answer, tried in a process of its own."""
+    if not path.is_file():  # which no pipe and no device is
+        raise ValueError("it is no file" if path.exists() else "there is no such file")
+    free = psutil.virtual_memory().available
+    command = [sys.executable, "-c", _TRIAL, str(path), str(free)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            errors="replace",
+            timeout=_TRIAL_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"it did not answer in {_TRIAL_SECONDS} seconds") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() if done.returncode > 0 else []
+        raise ValueError(said[-1] if said else f"it ended its process, {done.returncode}")
 
 
 def saved_model_predictor(

@@ -71,7 +71,8 @@ def test_file_that_is_no_model_is_refused_with_its_path(tmp_path, name):
         (tmp_path / name).mkdir()
     elif not name.startswith("absent"):
         (tmp_path / name).write_bytes(b"no model at all")
-    message = f"`model` must be a .keras file, a SavedModel's folder or a .tflite file. Rec.*{name}"
+    kinds = "complete .keras file" if name.endswith(".keras") else ".keras file, a SavedModel's"
+    message = f"`model` must be a {kinds}.* Received: .*{name}"
     with pytest.raises(ValueError, match=message):
         export.predictor(tmp_path / name)
 

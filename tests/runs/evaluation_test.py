@@ -28,5 +28,5 @@ def test_file_without_data_still_has_size_and_latency(tmp_path):
 
 @pytest.mark.parametrize("name", ["m.keras", "m.tflite", "folder"])
 def test_broken_file_is_refused(name, tmp_path):
-    with pytest.raises(ValueError, match="`model` must be a .keras file, a SavedModel's"):
+    with pytest.raises(ValueError, match="`model` must be a .*.keras file"):
         runs.evaluate_file(tiny_config(), tmp_path / name)
