@@ -1,5 +1,6 @@
 """What the builders of tables from the UCI archive share."""
 
+import hashlib
 import os
 import pathlib
 from collections.abc import Collection
@@ -9,9 +10,13 @@ import tensorflow_datasets as tfds
 
 from kegnet_tf.datasets import lzw
 
+_LONGEST = 2**26  # bytes, many times what any of these files has
+
 
 class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A TFDS builder that can read its raw files from a folder in place of the network.
+
+    The data set keeps the checksums of the raw files that it was made of, in TFDS's metadata.
 
     Args:
         source_dir: folder of the raw files, under the archive's names; "" to download them. The
@@ -23,6 +28,31 @@ class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super().__init__(**kwargs)
         self._original_state["source_dir"] = source_dir  # TFDS pickles a builder by its arguments
         self.source_dir = source_dir
+
+    def dataset_info_from_configs(self, **kwargs) -> tfds.core.DatasetInfo:
+        """TFDS's, with room for the checksums."""
+        return super().dataset_info_from_configs(metadata=tfds.core.MetadataDict(), **kwargs)
+
+    def download_and_prepare(self, **kwargs) -> None:
+        """TFDS's, which takes what is prepared already: refused if made of other raw files.
+
+        Args:
+            **kwargs: TFDS's.
+
+        Raises:
+            ValueError: if there is a `source_dir`, and its files are not those of the data set.
+        """
+        super().download_and_prepare(**kwargs)
+        if not self.source_dir:
+            return
+        recorded = self.info.metadata.get("raw_files", {"": None})
+        for name, checksum in recorded.items():
+            if not checksum or checksum != _checksum(self._in_source_dir(name)):
+                raise ValueError(
+                    f"`source_dir` must hold the raw files that {self.data_path} was made of; "
+                    "without that folder, the data set is made anew. "
+                    f"Received: {name and f'another {name} in '}{self.source_dir}."
+                )
 
     def raw_files(
         self, dl_manager: tfds.download.DownloadManager, urls: dict[str, str]
@@ -39,9 +69,14 @@ class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         Raises:
             ValueError: if there is a `source_dir`, and it lacks one.
         """
-        if not self.source_dir:
-            return dl_manager.download(urls)
-        return {split: self._in_source_dir(url.rpartition("/")[2]) for split, url in urls.items()}
+        names = {split: url.rpartition("/")[2] for split, url in urls.items()}
+        if self.source_dir:
+            paths = {split: self._in_source_dir(name) for split, name in names.items()}
+        else:
+            paths = dl_manager.download(urls)
+        checksums = {names[split]: _checksum(path) for split, path in paths.items()}
+        self.info.metadata["raw_files"] = checksums
+        return paths
 
     def _in_source_dir(self, name):
         for found in (name.removesuffix(".Z"), name):
@@ -49,6 +84,20 @@ class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             if path.is_file():
                 return path
         raise ValueError(f"`source_dir` must hold {name}. Received: {self.source_dir}.")
+
+
+def _content(path):
+    """Bytes of a raw file, the same whether it is compressed or not."""
+    path = pathlib.Path(path)
+    if (size := path.stat().st_size) > _LONGEST:
+        rule = f"have {_LONGEST} bytes at most"
+        raise ValueError(f"`{path.name}` must {rule}. Received: {size} in {path.parent}.")
+    data = path.read_bytes()
+    return lzw.expand(data, _LONGEST) if data.startswith(b"\x1f\x9d") else data
+
+
+def _checksum(path):
+    return hashlib.sha256(_content(path)).hexdigest()
 
 
 def read(
@@ -84,9 +133,7 @@ def read(
     def refuse(rule, found):
         raise ValueError(f"`{path.name}` must {rule}. Received: {found} in {path.parent}.")
 
-    data = path.read_bytes()
-    if data.startswith(b"\x1f\x9d"):
-        data = lzw.expand(data)
+    data = _content(path)
     rows = [line.replace(",", " ").split() for line in data.decode("ascii", "replace").splitlines()]
     if len(rows) != size:
         refuse(f"have {size} rows", len(rows))
