@@ -1,16 +1,21 @@
 """What the binaries share: presets by name, and what goes to standard output and error."""
 
+import collections
 import contextlib
 import importlib.resources
+import itertools
 import logging
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable
 
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
+from kegnet_tf.configs import base
 from kegnet_tf.runs import endings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -155,7 +160,7 @@ def _parse(argv):
         preset = str(importlib.resources.files("kegnet_tf.configs") / name)
         mode = ["quick"] * _QUICK.value + ["paper"] * (_RECIPE.value == "paper")
         config_flags.DEFINE_config_file("config", f"{preset}:{','.join(mode)}")
-        return flags.FLAGS(argv)
+        return _with_config(flags.FLAGS.read_flags_from_files(argv, force_gnu=False))
     except (AttributeError, KeyError) as error:
         found = error.args[0]
         if isinstance(found, KeyError):  # ml_collections wraps one in the other
@@ -163,6 +168,45 @@ def _parse(argv):
         _fail(f"`config` must be overridden by keys that it has. Received: {found}")
     except (flags.Error, OSError, TypeError, ValueError) as error:
         _fail(error)
+
+
+def _with_config(argv):
+    """What is left of the arguments once a config file was read and overridden."""
+    given = collections.Counter(arg.lstrip("-").partition("=")[0] for arg in argv[1:])
+    paths = [arg.partition("=")[2] for arg in argv if re.match("--?config=", arg)]
+    paths += [path for flag, path in itertools.pairwise(argv) if flag in ("-config", "--config")]
+    wrong = "`config` must be a Python file whose get_config() makes a preset. Received: "
+    for path in paths:
+        if not os.path.isfile(path.partition(":")[0]):  # which no pipe and no device is
+            raise ValueError(f"{wrong}{path!r}, which is no file.")
+    try:
+        left = flags.FLAGS(argv)
+        missing = sorted({*base.get_config()} - {*flags.FLAGS.config})
+    except (Exception, SystemExit) as error:  # a file of the user's can raise anything
+        if not paths or not _came_from_config_file(error):
+            raise
+        *_, reason = f"{type(error).__name__}: {error}".strip().splitlines()
+        raise ValueError(f"{wrong}{paths[-1]!r} ({reason}).") from error
+    if missing:
+        raise ValueError(f"{wrong}{paths[-1]!r}, without {', '.join(missing)}.")
+    for key, value in config_flags.get_override_values(flags.FLAGS["config"]).items():
+        if isinstance(value, tuple) and given[f"config.{key}"] > 1:  # they would add up
+            count = given[f"config.{key}"]
+            raise ValueError(
+                f"`config.{key}` must be given once, with all that it holds. "
+                f"Received: {count} times."
+            )
+    return left
+
+
+def _came_from_config_file(error):
+    """Whether a file of the user's was being read, or what it gave is no preset."""
+    reads, looks = flags.FLAGS["config"].parser.parse.__code__, _with_config.__code__
+    frames = []
+    while error:
+        frames += [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        error = error.__cause__ or error.__context__
+    return frames[-1].f_code is looks or any(frame.f_code is reads for frame in frames)
 
 
 def _numbers(flag):
