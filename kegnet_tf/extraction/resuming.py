@@ -1,18 +1,15 @@
 """How the training of generators resumes after an interruption, and stays finite."""
 
-import hashlib
 import os
 import pathlib
 import secrets
 import textwrap
 
-import h5py
 import keras
 import numpy as np
 
 # Of this process, in the names of files that it has not finished; workers take that of their run.
 WRITER = os.environ.get("KEGNET_WRITER") or secrets.token_hex(8)
-_DIGEST = "sha256"  # attribute of a backup
 
 
 def partial_name(path: str | os.PathLike) -> pathlib.Path:
@@ -51,8 +48,11 @@ class Backup(keras.callbacks.Callback):
     place: killed between the two, it resumes with weights of one epoch and the number of another.
     Here a weight of `KegNet`, inside the one file, tells the epoch.
 
+    An `.npz` file has checksums, and a disk that runs full in the middle of one is a plain error; a
+    file of HDF5 has no checksums, and could not even be closed then.
+
     Args:
-        path: of the file, ending in .weights.h5; its folder is made where it is missing.
+        path: of the file, ending in .npz; its folder is made where it is missing.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -71,44 +71,40 @@ class Backup(keras.callbacks.Callback):
             Epochs that it was trained for.
 
         Raises:
-            ValueError: if the file is not as `Backup` wrote it.
+            ValueError: if the file is not as `Backup` wrote it for such a trainer.
         """
         if self.path.exists():
-            try:
-                with h5py.File(self.path) as file:
-                    intact = file.attrs.get(_DIGEST) == _digest(file)
-                if not intact:
-                    raise OSError("its checksum is another")
-                self.model.load_weights(self.path)
-            except Exception as error:  # a broken file can make Keras raise anything
-                reason = textwrap.shorten(str(error), 100)
-                raise ValueError(
-                    "`backup` must be as it was written; without the file, training starts anew. "
-                    f"Received: {self.path} ({reason})."
-                ) from error
+            state = self._state()
+            for variable, value in zip(self._variables, state, strict=True):
+                variable.assign(value)
         return int(self.model.epochs_done.numpy())
+
+    @property
+    def _variables(self):
+        return [*self.model.weights, *self.model.optimizer.variables]
+
+    def _state(self):
+        """The arrays of the file, checked."""
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                state = [file[str(index)] for index in range(len(file.files))]
+            if [value.shape for value in state] != [tuple(each.shape) for each in self._variables]:
+                raise ValueError("it is of other networks")
+        except Exception as error:  # a broken file can make NumPy raise anything
+            reason = textwrap.shorten(str(error), 100)
+            raise ValueError(
+                "`backup` must be as it was written; without the file, training starts anew. "
+                f"Received: {self.path} ({reason})."
+            ) from error
+        return state
 
     def _save(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = partial_name(self.path)
+        state = {str(index): value.numpy() for index, value in enumerate(self._variables)}
         try:
-            self.model.save_weights(partial)
-            with h5py.File(partial, "a") as file:
-                file.attrs[_DIGEST] = _digest(file)
+            np.savez(partial, **state)
             os.replace(partial, self.path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-
-
-def _digest(file):
-    """SHA-256 of all arrays in an HDF5 file, under their names."""
-    sha = hashlib.sha256()
-
-    def add(name, found):
-        if isinstance(found, h5py.Dataset):
-            sha.update(name.encode())
-            sha.update(np.ascontiguousarray(found[()]))
-
-    file.visititems(add)
-    return sha.hexdigest()

@@ -38,10 +38,10 @@ def extract(
         seeds: integer of the stream of (y, z), for each generator.
         devices: where and in what precision the steps are computed; None for one device and the
             models' own precision.
-        backup: path, ending in .weights.h5, that holds the state after each epoch but the last.
+        backup: path, ending in .npz, that holds the state after each epoch but the last.
             Where it stands already, training goes on from there, to the same end. Several
             generators that are trained one after another have a file each, with the generator's
-            place in the list in its name: "a-0.weights.h5" of "a.weights.h5".
+            place in the list in its name: "a-0.npz" of "a.npz".
         callbacks: a list of Keras callbacks for each generator, or () for none. Their model is a
             `KegNet` of that generator; of several trained together, they see the begin and the end
             of training and of epochs, not batches.
@@ -139,6 +139,6 @@ def _paths(backup, count):
     """A path of a backup for each of the generators that are trained one after another."""
     if not backup or count == 1:
         return [backup] * count
-    path, ending = pathlib.Path(backup), ".weights.h5"
+    path, ending = pathlib.Path(backup), ".npz"
     name = path.name.removesuffix(ending)
     return [path.with_name(f"{name}-{index}{ending}") for index in range(count)]

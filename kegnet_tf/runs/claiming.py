@@ -105,7 +105,7 @@ def _compared(folder, before, now):
     """(before, now) of what must not differ."""
     trained = [
         path
-        for pattern in ("*.json", "*.weights.h5")
+        for pattern in ("*.json", "*.backup.npz")
         for path in (folder / "generators").glob(pattern)
     ]
     sides = []

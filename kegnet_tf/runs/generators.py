@@ -129,7 +129,7 @@ def _train(run, paths):
     logger.info("Generator %s of %d", numbers, run.config.num_generators)
     generators = [run.build_generator(run.seed("generator", index)) for index in indices]
     decoders = [run.build_decoder(run.seed("decoder", index)) for index in indices]
-    backup = paths[0].with_suffix(".weights.h5")
+    backup = paths[0].with_suffix(".backup.npz")
     backup.parent.mkdir(parents=True, exist_ok=True)
     settings = extraction.ExtractionSettings(**run.config.extraction)
     started = time.perf_counter()

@@ -99,7 +99,7 @@ def test_images_in_half_precision_stay_finite_and_close():
 
 @pytest.mark.slow
 def test_backup_goes_on_in_half_precision(tmp_path):
-    backup, half = tmp_path / "a.weights.h5", extraction.Devices(mixed_precision="float16")
+    backup, half = tmp_path / "a.npz", extraction.Devices(mixed_precision="float16")
 
     class Stop(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

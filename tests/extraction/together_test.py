@@ -200,7 +200,7 @@ def exploding():
 def test_member_that_explodes_keeps_its_last_finite_weights_also_where_training_goes_on(
     teacher, uninterrupted, tmp_path
 ):
-    backup, recorders = tmp_path / "all.weights.h5", [Recorder(), Recorder()]
+    backup, recorders = tmp_path / "all.npz", [Recorder(), Recorder()]
     initial = weights(*(models[1] for models in exploding()))
     with pytest.raises(InterruptedError):
         together(
@@ -208,7 +208,7 @@ def test_member_that_explodes_keeps_its_last_finite_weights_also_where_training_
         )
     assert recorders[0].events == ["begin", 0, "end"]
     assert_same_weights([recorders[0].weights[0]], [initial])
-    torn = tmp_path / "partial-all.weights.h5"  # killed while it wrote the next one
+    torn = extraction.partial_name(backup)  # killed while it wrote the next one
     torn.write_bytes(backup.read_bytes()[:1000])
     trained, histories = together(
         teacher, exploding(), backup=backup, callbacks=[[], recorders[1:], []]

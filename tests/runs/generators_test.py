@@ -82,7 +82,7 @@ def test_generators_of_vectors_are_trained_together_and_go_on_where_they_were_en
     assert len(whole.generators) == 2
     assert "Generator 1 to 2 of 2" in caplog.messages
     assert [result.steps for result in whole.all_generators[1]] == [4, 4]
-    assert not list((tmp_path / "whole").glob("**/*.weights.h5"))
+    assert not list((tmp_path / "whole").glob("**/*.backup.npz"))
 
     # Ended after the first epoch, and once more after the first of two files.
     folder = tmp_path / "ended"

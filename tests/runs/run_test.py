@@ -72,7 +72,7 @@ def test_run_without_data_writes_everything(finished):
     assert saved["x"].shape == (24, 32, 32, 1)
     np.testing.assert_allclose(saved["p"].sum(axis=1), 1, rtol=1e-5)
     assert not list(folder.rglob("partial-*"))
-    assert not list(folder.rglob("*.weights.h5"))
+    assert not list(folder.rglob("*.backup.npz"))
     assert all(path.exists() for path in finished.paths.values())
 
 
@@ -249,7 +249,7 @@ def test_run_killed_in_the_second_generator_goes_on_there_and_ends_the_same(tmp_
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(command(whole), env=environment, check=True)
     process = subprocess.Popen(command(killed), env=environment)
-    backup = killed / "generators" / "1.weights.h5"
+    backup = killed / "generators" / "1.backup.npz"
     deadline = time.monotonic() + 300
     while not backup.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -192,7 +192,7 @@ def test_training_that_goes_on_adds_points_as_if_it_had_never_stopped(run, tmp_p
             if epoch == 4:
                 raise KeyboardInterrupt
 
-    backup = tmp_path / "backup.weights.h5"
+    backup = tmp_path / "backup.npz"
     with pytest.raises(KeyboardInterrupt):
         extract(tmp_path, backup=backup, callbacks=[Kill()])
     assert list(points(tmp_path / "images")["generated"]) == [12]
