@@ -33,17 +33,18 @@ def apart(function: Callable, *args, **kwargs) -> object:
         ChildProcessError: if that process was ended, or what it returned cannot be pickled.
     """
     call = pickle.dumps(sys.path) + pickle.dumps((function, args, kwargs))
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(os.getpid())],
-        input=call,
-        stdout=subprocess.PIPE,
-        stderr=sys.__stderr__,
-        start_new_session=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ChildProcessError(f"The process was ended, exit code {done.returncode}.")
-    value, error = pickle.loads(done.stdout)
+    command = [sys.executable, "-c", _CHILD, str(os.getpid())]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": sys.__stderr__}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as child:
+        try:
+            outcome, _ = child.communicate(call)
+        except BaseException:
+            child.kill()
+            child.wait()  # what it was writing may be removed after this
+            raise
+    if child.returncode:
+        raise ChildProcessError(f"The process was ended, exit code {child.returncode}.")
+    value, error = pickle.loads(outcome)
     if error:
         raise error
     return value
@@ -59,19 +60,19 @@ def serve(parent: int, outcome: int) -> None:
     _end_with(parent)
     try:
         function, args, kwargs = pickle.load(sys.stdin.buffer)
-        answer = pickle.dumps((function(*args, **kwargs), None))
+        answer = _pickled(function(*args, **kwargs), None)
     except Exception as error:  # raised again by `apart`
-        answer = _pickled(error)
+        answer = _pickled(None, error)
     with open(outcome, "wb") as file:
         file.write(answer)
 
 
-def _pickled(error):
+def _pickled(value, error):
     try:
-        answer = pickle.dumps((None, error))
+        answer = pickle.dumps((value, error))
         pickle.loads(answer)  # an exception may take other arguments than it keeps
-    except Exception:
-        reason = f"{type(error).__name__}: {error}"
+    except Exception as failed:
+        reason = f"{type(error or failed).__name__}: {error or failed}"
         answer = pickle.dumps((None, ChildProcessError(f"The process failed ({reason}).")))
     return answer
 

@@ -1,0 +1,36 @@
+import errno
+
+import pytest
+
+from kegnet_tf.runs import endings
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/run/a.keras")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("`seed` must\n  be whole."), "`seed` must be whole."),
+        (OSError("no"), "no"),
+        (KeyboardInterrupt(), "interrupted."),
+        (caused(ValueError("`teacher` must be whole"), KeyboardInterrupt()), "interrupted."),
+        (FULL, "the disk is full at /run/a.keras; with more room, the same command goes on where"),
+        (caused(ValueError("`teacher` must be whole"), FULL), "the disk is full at /run/a.keras;"),
+        (RuntimeError("write failed: errno = 28, error"), "the disk is full; with more room"),
+        (MemoryError("2 TiB"), "out of memory (2 TiB)."),
+    ],
+)
+def test_command_ends_in_one_line_that_says_why(error, line):
+    told = endings.line_of(error)
+    assert told.startswith(line)
+    assert "\n" not in told
+
+
+def test_fault_of_the_program_keeps_its_traceback():
+    assert endings.line_of(RuntimeError("a bug")) is None
