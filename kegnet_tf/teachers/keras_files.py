@@ -27,7 +27,7 @@ _CLASSES += ("regularizers",)
 _CODE = ("FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper")
 _DATA = ("__bytes__", "__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__")
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_LONGEST = 2**26  # bytes of the configuration
+_LONGEST = 2**24  # bytes of the configuration
 # Layers; Keras reads those of one Sequential in time that grows with their square.
 _MOST, _MOST_IN_SEQUENCE = 2000, 300
 _UNSAVED = 2**20  # numbers of a model that its file may lack, such as the seeds of dropout
@@ -120,11 +120,11 @@ def _check_config(config, safe_mode):
             count = len(found) if isinstance(found, list) else 0
             layers += count
             squares += count**2 if "input_layers" not in entry else 0
+            if layers > _MOST or squares > _MOST_IN_SEQUENCE**2:
+                rule = f"have {_MOST} layers at most, {_MOST_IN_SEQUENCE} in a row"
+                raise _RefusedError(rule, f"{layers} layers")
             if safe_mode:
                 _check_entry(entry)
-    if layers > _MOST or squares > _MOST_IN_SEQUENCE**2:
-        rule = f"have {_MOST} layers at most, {_MOST_IN_SEQUENCE} in a row"
-        raise _RefusedError(rule, f"{layers} layers")
 
 
 def _check_entry(entry):
@@ -135,27 +135,34 @@ def _check_entry(entry):
     if name is None or name in _DATA:
         return
     is_function = name == "function"
-    rooms, name = (_FUNCTIONS, entry.get("config")) if is_function else (_CLASSES, name)
+    name, module = entry.get("config") if is_function else name, entry.get("module") or "builtins"
     registered = name if is_function else entry.get("registered_name") or name
-    if not all(isinstance(each, str) for each in (name, registered, entry.get("module") or "")):
+    if not all(isinstance(each, str) for each in (name, registered, module)):
         raise ValueError(f"{textwrap.shorten(str(name), 50)} is no name")
-    if keras.saving.get_registered_object(registered) is not None:
-        return
+    own = entry["config"].get("name") if isinstance(entry.get("config"), dict) else None
+    if isinstance(own, str) and ({*own} & {*"/\\\0"} or own in ("", ".", "..")):
+        raise _RefusedError("name its layers, and no paths of other files", repr(own))
     if name.rpartition(".")[2] in (*_CODE, "__lambda__"):
         kind = "Lambda" if name == "__lambda__" else name.rpartition(".")[2]
         rule = f"hold no {kind} layers, unless --nosafe_mode lets code from the file run"
         raise _RefusedError(rule, "code")
-    package, *rest = (entry.get("module") or "builtins").split(".")
-    room = next((each for each in rest if each != "src"), "")
+    if keras.saving.get_registered_object(registered) is not None:
+        return
+    package, *rest = module.split(".")
     if package not in ("builtins", "keras"):
         rule = "hold only what Keras knows or --custom_objects=module:Name names"
         raise _RefusedError(rule, f"Could not locate class {name!r}")
-    # Classes begin with a capital; functions elsewhere load and write files.
-    fits = name.isidentifier() and (is_function or name[0].isupper())
-    if not fits or package == "keras" and room not in (*rooms, "" if not is_function else None):
-        raise _RefusedError(
-            "hold only layers, and what they are made of", f"{entry['module']}.{name}"
+    room = next((each for each in rest if each != "src"), "")
+    # Classes begin with a capital: functions of these rooms load files. Keras' own
+    # architectures bring layers along, in modules of which Keras takes nothing but classes.
+    if is_function:
+        fits = package == "builtins" or room in _FUNCTIONS
+    else:
+        fits = name[:1].isupper() and (
+            room in ("", *_CLASSES) or module.startswith("keras.src.applications.")
         )
+    if not (fits and name.isidentifier()):
+        raise _RefusedError("hold only layers, and what they are made of", f"{module}.{name}")
 
 
 def _check_weights(content):
