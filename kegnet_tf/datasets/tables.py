@@ -46,7 +46,8 @@ class TableDataset:
 
         Raises:
             ValueError: if `split` is not known, the data are absent, there is no `source_dir` and
-                `download` is false, or the raw files are not as they should be.
+                `download` is false, or the raw files are not as they should be, or not those
+                that the data were prepared from.
         """
         if split not in self.splits:
             raise ValueError(f"`split` must be one of {sorted(self.splits)}. Received: {split!r}.")
@@ -55,12 +56,15 @@ class TableDataset:
                 f"`TFDS_DATA_DIR` must hold {self.name!r}, or `download` be true, or `source_dir` "
                 "be the folder of its raw files. Received: nothing found."
             )
+        origin = {"source_dir": self.source_dir} if self.source_dir else {}
+        if origin:
+            _tfds().builder(self.name, **origin).check_raw_files()
         data = _tfds().load(
             self.name,
             split=self.splits[split],
             download=bool(download or self.source_dir),
             as_supervised=True,
-            builder_kwargs={"source_dir": self.source_dir} if self.source_dir else None,
+            builder_kwargs=origin or None,
         )
         x, label = zip(*data.batch(1000).as_numpy_iterator(), strict=True)
         return np.concatenate(x), np.concatenate(label)

@@ -33,17 +33,15 @@ class TableBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """TFDS's, with room for the checksums."""
         return super().dataset_info_from_configs(metadata=tfds.core.MetadataDict(), **kwargs)
 
-    def download_and_prepare(self, **kwargs) -> None:
-        """TFDS's, which takes what is prepared already: refused if made of other raw files.
+    def check_raw_files(self) -> None:
+        """Refuses a `source_dir` beside a data set that was prepared from other raw files.
 
-        Args:
-            **kwargs: TFDS's.
+        TFDS would take that one, and never look at the folder.
 
         Raises:
-            ValueError: if there is a `source_dir`, and its files are not those of the data set.
+            ValueError: if the data set is prepared, and its files are not those of the folder.
         """
-        super().download_and_prepare(**kwargs)
-        if not self.source_dir:
+        if not self.is_prepared():
             return
         recorded = self.info.metadata.get("raw_files", {"": None})
         for name, checksum in recorded.items():

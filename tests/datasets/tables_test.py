@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 from numpy.testing import assert_array_equal
 
 from kegnet_tf.configs import letter, pendigits, shuttle
+from kegnet_tf.datasets import lzw
 from kegnet_tf.datasets.letter import letter_dataset_builder
 from kegnet_tf.datasets.pendigits import pendigits_dataset_builder
 from kegnet_tf.datasets.shuttle import shuttle_dataset_builder
@@ -216,6 +217,47 @@ def test_truncated_raw_file_is_refused_and_leaves_no_data_set(name, empty, tmp_p
         of_preset(name, source_dir=str(folder)).load("test")
     assert not of_preset(name).is_prepared()
     assert not list(empty.glob(f"{name}/*"))
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("name", PRESETS)
+def test_folder_of_other_raw_files_than_the_prepared_ones_is_refused(name, empty, tmp_path):
+    # TFDS takes what is prepared, and looks at no folder.
+    kept = of_preset(name, source_dir=str(raw_files(name)))
+    before, _ = kept.load("test")
+    folder = tmp_path / "raw"
+    shutil.copytree(raw_files(name), folder)
+    assert_array_equal(of_preset(name, source_dir=str(folder)).load("test")[0], before)
+    path = next(path for path in folder.iterdir() if path.suffix != ".Z")
+    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+    message = f"`source_dir` must hold the raw files that {empty}/{name}/.* was made of; .*"
+    with pytest.raises(ValueError, match=f"{message}Received: another .* in {folder}.") as error:
+        of_preset(name, source_dir=str(folder)).load("test")
+    assert "\n" not in str(error.value)
+    assert_array_equal(of_preset(name).load("test")[0], before)
+    assert_array_equal(kept.load("test")[0], before)
+
+
+@pytest.mark.usefixtures("few")
+def test_folder_beside_data_that_do_not_say_what_they_are_of_is_refused(empty):
+    data = of_preset("letter", source_dir=str(raw_files("letter")))
+    data.load("test")
+    (recorded,) = empty.glob("letter/*/metadata.json")
+    recorded.unlink()  # as versions before left it
+    with pytest.raises(ValueError, match="`source_dir` must hold the raw files that .*/letter/"):
+        data.load("test")
+    assert len(of_preset("letter").load("test")[0]) == 2
+
+
+@pytest.mark.usefixtures("empty", "few")
+def test_expanded_raw_file_is_the_same_as_the_compressed_one(tmp_path):
+    of_preset("shuttle", source_dir=str(raw_files("shuttle"))).load("test")
+    folder = tmp_path / "raw"
+    shutil.copytree(raw_files("shuttle"), folder)
+    compressed = folder / "shuttle.trn.Z"
+    (folder / "shuttle.trn").write_bytes(lzw.expand(compressed.read_bytes()))
+    compressed.unlink()
+    assert len(of_preset("shuttle", source_dir=str(folder)).load("test")[0]) == 2
 
 
 TABLE_1 = [

@@ -43,6 +43,14 @@ def test_every_truncation_is_refused(tmp_path):
             read(tmp_path, ROWS[:length])
 
 
+def test_file_that_is_many_times_too_large_is_not_read(tmp_path):
+    path = tmp_path / "raw.data"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # of holes
+    with pytest.raises(ValueError, match="`raw.data` must have 67108864 bytes at most. Received"):
+        uci.read(path, size=3, features=2, low=1, high=6, label_names="ab")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
