@@ -179,6 +179,8 @@ def _with_config(argv):
     for path in paths:
         if not os.path.isfile(path.partition(":")[0]):  # which no pipe and no device is
             raise ValueError(f"{wrong}{path!r}, which is no file.")
+    if not flags.FLAGS["verbosity"].present:
+        absl_logging.set_verbosity(absl_logging.ERROR)
     try:
         left = flags.FLAGS(argv)
         missing = sorted({*base.get_config()} - {*flags.FLAGS.config})

@@ -1,3 +1,5 @@
+import os
+import shutil
 import time
 
 import keras
@@ -8,6 +10,7 @@ from numpy.testing import assert_allclose
 from smallest import tiny_teacher
 
 from kegnet_tf import export
+from kegnet_tf.export import predictors
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,87 @@ def test_file_that_is_no_model_is_refused_with_its_path(tmp_path, name):
     message = f"`model` must be a {kinds}.* Received: .*{name}"
     with pytest.raises(ValueError, match=message):
         export.predictor(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.tflite", "m"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_path_that_is_no_regular_file_is_refused_unopened(tmp_path, name, kind):
+    path = tmp_path / name
+    if not path.suffix:
+        path.mkdir()
+        path /= "saved_model.pb"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=f"`model` must be a .*{tmp_path / name} .*no .*file"):
+        export.predictor(tmp_path / name)
+
+
+def test_saved_model_whose_variables_are_spoilt_is_refused(saved, tmp_path):
+    shutil.copytree(saved[0] / "any", tmp_path / "m")
+    (path,) = (tmp_path / "m" / "variables").glob("*.data*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="`model` must be a .*Checksum does not match") as error:
+        export.predictor(tmp_path / "m")
+    assert "\n" not in str(error.value)
+
+
+def test_saved_model_that_does_not_fit_in_memory_is_refused(saved, tmp_path):
+    shutil.copytree(saved[0] / "any", tmp_path / "m")
+    with (tmp_path / "m" / "variables" / "more").open("wb") as file:
+        file.truncate(2**42)  # of holes
+    with pytest.raises(ValueError, match="`model` must be a .*fit in memory"):
+        export.predictor(tmp_path / "m")
+
+
+def test_file_that_ends_or_halts_the_interpreter_is_refused(saved, tmp_path, monkeypatch):
+    path = tmp_path / "m.tflite"
+    path.write_bytes((saved[0] / "litert_float32_any.tflite").read_bytes())
+    for trial, reason in (
+        ("import os\nos.kill(os.getpid(), 11)", "it ended its process, -11"),
+        ("import time\ntime.sleep(60)", "it did not answer in 0.5 seconds"),
+    ):
+        monkeypatch.setattr(predictors, "_TRIAL", trial)
+        monkeypatch.setattr(predictors, "_TRIAL_SECONDS", 0.5)
+        with pytest.raises(ValueError, match=f"`model` must be a .*m.tflite .{reason}"):
+            export.predictor(path)
+
+
+def test_spoilt_file_answers_or_is_refused(saved, tmp_path):
+    content = (saved[0] / "litert_float32_one.tflite").read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        spoilt = bytearray(content)
+        for place in generator.integers(len(spoilt), size=8):
+            spoilt[place] = generator.integers(256)
+        answers_or_is_refused(tmp_path / "m.tflite", spoilt)
+
+
+@pytest.mark.slow
+def test_many_spoilt_files_answer_or_are_refused(saved, tmp_path):
+    for name in ("litert_float32_any", "litert_int8_integer_only_one"):
+        content = (saved[0] / f"{name}.tflite").read_bytes()
+        generator = np.random.default_rng(0)
+        for _ in range(100):
+            spoilt = bytearray(content[: generator.integers(len(content) // 2, 2 * len(content))])
+            for place in generator.integers(len(spoilt), size=generator.integers(1, 9)):
+                spoilt[place] = generator.integers(256)
+            answers_or_is_refused(tmp_path / "m.tflite", spoilt)
+
+
+def answers_or_is_refused(path, content):
+    path.write_bytes(content)
+    try:
+        predict = export.predictor(path)
+    except ValueError as error:
+        said = str(error)
+    else:
+        said = f"`model` must answer {predict.num_classes}"
+    assert said.startswith("`model` must ")
+    assert "\n" not in said
 
 
 def test_saved_model_of_another_hand_is_read_by_its_only_input(tmp_path):

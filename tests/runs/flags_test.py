@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -159,6 +160,78 @@ def test_wrong_flag_is_one_line_and_exit_code_1(call, argument, words):
 @pytest.mark.parametrize("error", ["ValueError", "OSError"])
 def test_bad_input_is_one_line_and_exit_code_1(call, error):
     assert call(main=f"raise {error}('`x` must\\n be y.')") == [1, "", "-c: `x` must be y.\n"]
+
+
+def config_file(folder, kind):
+    """Path of what is given as a config file."""
+    path = folder / "mine.py"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)  # opening one waits for a writer
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind is not None:
+        path.write_text(kind)
+    return path
+
+
+@pytest.mark.parametrize("flag", ["--config={}", "-config={}", "--config {}"])
+def test_config_file_is_code_that_makes_a_preset(call, tmp_path, flag):
+    preset = "from kegnet_tf.configs import base\nget_config = base.get_config"
+    path = config_file(tmp_path, preset)
+    arguments = flag.format(path).split()
+    assert call(*arguments, "--config.extraction.beta=2.5")[:2] == [0, "2.5\n"]
+    assert call(f"--config={path}:quick", main="return config.held_out")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (None, "which is no file"),
+        ("a folder", "which is no file"),
+        ("a pipe", "which is no file"),
+        ("a device", "which is no file"),
+        ("hello there", "SyntaxError: invalid syntax"),
+        ("def get_config(:", "SyntaxError"),
+        ("raise RuntimeError('first\\nlast')", "last"),
+        ("import sys\nsys.exit(0)", "SystemExit: 0"),
+        ("open('/nowhere/at/all')", "No such file or directory"),
+        ("x = 1", "has no attribute 'get_config'"),
+        ("def get_config(mode=''):\n    return {}['x']", "KeyError: 'x'"),
+        ("def get_config(mode=''):\n    return None", "not iterable"),
+        ("def get_config(mode=''):\n    return {'a': 1}", "without arms, "),
+    ],
+)
+def test_config_file_that_is_none_is_one_line_and_exit_code_1(call, tmp_path, kind, reason):
+    path = config_file(tmp_path, kind)
+    code, output, errors = call(f"--config={path}")
+    assert (code, output) == (1, "")
+    assert errors.startswith("-c: `config` must be a Python file whose get_config() makes a preset")
+    assert f"Received: '{path}'" in errors
+    assert reason in errors
+    assert errors.count("\n") == 1
+
+
+def test_mode_that_a_config_file_does_not_know_is_its_own(call, tmp_path):
+    preset = "from kegnet_tf.configs import base\nget_config = base.get_config"
+    path = config_file(tmp_path, preset)
+    errors = call(f"--config={path}:slow")[2]
+    assert f"'{path}:slow' (ValueError: `mode` must" in errors
+    assert errors.count("\n") == 1
+
+
+def test_tuple_that_is_given_twice_is_refused_and_of_a_number_the_last_counts(call):
+    twice = ("--config.arms=tucker", "--config.arms=uniform")
+    code, _, errors = call(*twice)
+    assert code == 1
+    assert errors == (
+        "-c: `config.arms` must be given once, with all that it holds. Received: 2 times.\n"
+    )
+    last = ("--config.extraction.beta=1", "--config.extraction.beta=2.5")
+    assert call(*last)[:2] == [0, "2.5\n"]
+    both = call("--config.arms=('tucker', 'uniform')", main="return str(config.arms)")
+    assert both[1] == "('tucker', 'uniform')\n"
 
 
 def test_interruption_is_one_line_and_exit_code_1(call):
