@@ -224,8 +224,8 @@ def test_spoilt_file_loads_or_is_refused(tmp_path_factory, honest, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["", "config.json", "metadata.json"])
-@hypothesis.settings(max_examples=500, **SETTINGS)
+@pytest.mark.parametrize("part", ["", "config.json", "metadata.json", "model.weights.h5"])
+@hypothesis.settings(max_examples=200, **SETTINGS)
 @hypothesis.given(strategies.data())
 def test_spoilt_part_whose_checksum_fits_loads_or_is_refused(
     tmp_path_factory, honest, members, part, data
