@@ -8,6 +8,21 @@ from smallest import tiny_config, tiny_generator, tiny_teacher
 from kegnet_tf import distillation, export, extraction, runs
 from kegnet_tf.runs import exporting, generators, students
 
+RECORD = export.ExportRecord(
+    student="students/a.keras",
+    student_digest="abc",
+    teacher="",
+    teacher_digest="def",
+    parameters=7,
+    formats=["litert_int8"],
+    calibration="kegnet",
+    calibration_size=6,
+    headroom=2.0,
+    real_examples=0,
+    input_shape=[8, 8, 1],
+    num_classes=3,
+)
+
 
 class HereRun(runs.Run):
     """A run that exports in its own process: a new one takes seconds to start."""

@@ -32,10 +32,14 @@ class ImageDataset:
         return tuple(self.image_shape)
 
     def is_prepared(self) -> bool:
-        """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already."""
+        """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already.
+
+        Raises:
+            ValueError: if TFDS knows no data set of this name.
+        """
         import tensorflow_datasets as tfds
 
-        return tfds.builder(self.name).is_prepared()
+        return known(tfds, self.name).is_prepared()
 
     def load(self, split: str, download: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Reads one split into memory.
@@ -68,3 +72,15 @@ class ImageDataset:
     def _standardise(self, image, label):
         x = tf.image.resize(tf.cast(image, tf.float32) / 255.0, self.image_shape[:2])
         return (x - tf.constant(self.mean)) / tf.constant(self.std), label
+
+
+def known(tfds, name):
+    """TFDS's builder of this name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    try:
+        return tfds.builder(name)
+    except ValueError as error:  # its text lists all that there are
+        raise ValueError(f"`data.name` must be a data set of TFDS. Received: {name!r}.") from error

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from kegnet_tf.datasets import images
+
 
 @dataclasses.dataclass(frozen=True)
 class TableDataset:
@@ -30,8 +32,12 @@ class TableDataset:
         return (self.num_features,)
 
     def is_prepared(self) -> bool:
-        """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already."""
-        return _tfds().builder(self.name).is_prepared()
+        """Whether the data lie in TFDS's folder (`TFDS_DATA_DIR`) already.
+
+        Raises:
+            ValueError: if TFDS knows no data set of this name.
+        """
+        return images.known(_tfds(), self.name).is_prepared()
 
     def load(self, split: str, download: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Reads one split into memory.

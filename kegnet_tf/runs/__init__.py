@@ -16,6 +16,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "run": ["Run"],
         "setup": ["Setup"],
         "teacher_training": ["build_network", "train_teacher"],
-        "workdir": ["read_curves", "read_json", "whole", "write_json"],
+        "workdir": ["check_new", "read_curves", "read_json", "whole", "write_json"],
     },
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 
 import keras
 import ml_collections
@@ -49,7 +50,12 @@ def evaluate_file(
     Returns:
         {"path", "bytes", "accuracy", "balanced_accuracy", "recall", "milliseconds"}: the three in
         the middle on real test data, None without them, and the median latency of one example.
+
+    Raises:
+        ValueError: if the path is none of these files, or lies in an export and is not as it was
+            written there.
     """
+    _check_exported(pathlib.Path(path))
     predict = export.predictor(path)
     sizes = predict.input_shape, predict.num_classes
     test = test_data(config, data or DataOptions(), *sizes)
@@ -60,3 +66,16 @@ def evaluate_file(
         **dataclasses.asdict(distillation.measures(counts)),
         "milliseconds": export.latency(predict, np.zeros((1, *predict.input_shape), np.float32)),
     }
+
+
+def _check_exported(path):
+    """Refuses a file of an export that is not as its `export.json` says."""
+    record = path.parent / "export.json"
+    if record.is_file():
+        kept = export.ExportRecord.read(path.parent)
+        own = [path.parent / name for name in kept.files if path.name == name.split("/")[0]]
+        if spoilt := [each for each in own if each not in kept.intact(path.parent)]:
+            raise ValueError(
+                "`model` must be as it was exported. "
+                f"Received: {spoilt[0]}, which {record} tells to be another."
+            )

@@ -41,7 +41,7 @@ def trained(run) -> tuple[list[keras.Model], list[GeneratorResult]]:
     for group in [paths] if together else [[path] for path in paths]:
         if not {*group} <= {*finished}:
             _train(run, group)
-    return _load(paths), [GeneratorResult(**records.read(path)) for path in paths]
+    return _load(run, paths), [GeneratorResult(**records.read(path)) for path in paths]
 
 
 def made_of(run) -> dict:
@@ -77,8 +77,9 @@ def borrow_generators(run, origin) -> None:
             records.write(folder / path.name, result, made, files)
 
 
-def _load(paths):
-    return [keras.saving.load_model(path.with_suffix(".keras"), compile=False) for path in paths]
+def _load(run, paths):
+    how = {"argument": "workdir", "safe_mode": run.loading.safe_mode}
+    return [teachers.read_model(path.with_suffix(".keras"), **how) for path in paths]
 
 
 def recognised(

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import keras
 
+from kegnet_tf import teachers
 from kegnet_tf.configs import base
 from kegnet_tf.runs.real_data import DataOptions
+from kegnet_tf.runs.reopening import override
 from kegnet_tf.runs.run import Run
 
 
@@ -44,17 +46,12 @@ def run(
         OSError: if a file cannot be written.
         ValueError: on bad input, before anything is written.
     """
-    if recipe not in ("plus", "paper"):
-        raise ValueError(f"`recipe` must be 'plus' or 'paper'. Received: {recipe!r}.")
+    teachers.rules.choice("recipe", recipe, ("plus", "paper"))
+    teachers.rules.flag("quick", quick)
     config = base.get_config(",".join(["quick"] * quick + ["paper"] * (recipe == "paper")))
-    config.lock()
-    try:
-        config.update_from_flattened_dict(dict(settings or {}))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"`settings` must be in place of keys that the preset has. Received: {error}."
-        ) from error
+    override(config, settings or {}, "settings")
     if target_ratio is not None:
+        teachers.rules.positive("target_ratio", target_ratio)
         config.students.student.target_ratio = float(target_ratio)
     made = Run(config, workdir, teacher=teacher, data=DataOptions(eval_data))
     made.report

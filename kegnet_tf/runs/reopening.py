@@ -2,10 +2,12 @@
 
 import dataclasses
 import pathlib
+import textwrap
 from collections.abc import Mapping
 
 import ml_collections
 
+from kegnet_tf import teachers
 from kegnet_tf.runs import manifest
 from kegnet_tf.runs.claiming import read_identity
 from kegnet_tf.runs.report import Report
@@ -52,20 +54,25 @@ def _spoilt(workdir):
     return [path for path in manifest.spoilt(workdir) if own not in path.parents]
 
 
-def override(config: ml_collections.ConfigDict, settings: Mapping[str, object]) -> None:
+def override(
+    config: ml_collections.ConfigDict, settings: Mapping[str, object], argument: str = "config"
+) -> None:
     """Puts settings in place of a run's own.
 
     Args:
         config: its preset.
-        settings: by "export.KEY".
+        settings: by dotted key, such as "export.headroom".
+        argument: what a refusal calls them.
 
     Raises:
         ValueError: if a key or the type of a value is not the preset's.
     """
+    teachers.rules.mapping(argument, settings)
     config.lock()
     try:
         config.update_from_flattened_dict(dict(settings))
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 300)
         raise ValueError(
-            f"`config` must be overridden by keys that it has. Received: {error}."
+            f"`{argument}` must be overridden by keys that it has. Received: {reason}."
         ) from error

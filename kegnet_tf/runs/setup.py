@@ -69,7 +69,8 @@ class Setup:
     def given_student(self) -> keras.Model | None:
         """The student of another architecture, before its training; None without one."""
         path = self.given["student"]
-        return dataclasses.replace(self.loading, output="").load(path) if path else None
+        loading = dataclasses.replace(self.loading, output="", argument="student")
+        return loading.load(path) if path else None
 
     @functools.cached_property
     def real(self) -> RealData:

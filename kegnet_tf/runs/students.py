@@ -118,7 +118,8 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
         save = teachers.unstandardised(student).save
         made = made_of(run, key, settings)
         records.write(path, kept, made, {f"{path.stem}.keras": save})
-    model = keras.saving.load_model(path.with_suffix(".keras"), compile=False)
+    how = {"argument": "workdir", "safe_mode": run.loading.safe_mode}
+    model = teachers.read_model(path.with_suffix(".keras"), **how)
     found = StudentResult(**{each: kept[each] for each in _TRAINED})
     return teachers.standardised(model), found
 

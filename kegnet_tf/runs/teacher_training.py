@@ -12,7 +12,7 @@ from kegnet_tf import distillation, extraction, teachers
 from kegnet_tf.runs import real_data
 from kegnet_tf.runs.report import versions
 from kegnet_tf.runs.settings import check_settings
-from kegnet_tf.runs.workdir import whole, write_json
+from kegnet_tf.runs.workdir import check_new, whole, write_json
 
 
 def build_network(config: ml_collections.ConfigDict) -> keras.Model:
@@ -43,7 +43,7 @@ def train_teacher(
 
     Args:
         config: a preset.
-        output: path of the `.keras` file; a `.json` file beside it says how it was made.
+        output: path of the new `.keras` file; a `.json` file beside it says how it was made.
         data: where the data come from.
         network: a model to train in place of the preset's.
 
@@ -58,6 +58,7 @@ def train_teacher(
     output, data = pathlib.Path(output), data or real_data.DataOptions(download=True)
     if output.suffix != ".keras":
         raise ValueError(f"`output` must end in .keras. Received: {output}.")
+    check_new("output", output, output.with_suffix(".json"))
     for name, choice in config.devices.items():
         if choice:
             raise ValueError(f"`{name}` must stay away from teachers. Received: {choice!r}.")

@@ -36,6 +36,21 @@ def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         raise
 
 
+def check_new(argument: str, *paths: str | os.PathLike) -> None:
+    """Refuses to write over what stands there.
+
+    Args:
+        argument: what a path was given as.
+        *paths: of files.
+
+    Raises:
+        ValueError: if there is something at a path.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            raise ValueError(f"`{argument}` must be a new file. Received: {path}, which exists.")
+
+
 def sweep(folder: pathlib.Path, writer: str) -> None:
     """Removes what a process left unfinished when it was killed.
 

@@ -21,6 +21,7 @@ FILE = export.ExportedFile("litert_int8", 1, "a.tflite", 1234)
 RECORD = export.ExportRecord(
     student="students/student2-kegnet-3.keras",
     teacher="mnist",
+    student_digest="abc",
     teacher_digest="abc123",
     parameters=15000,
     formats=["litert_int8"],

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import smallest_runs
 from smallest import tiny_config, tiny_teacher
 
 from kegnet_tf import runs
@@ -29,4 +30,21 @@ def test_file_without_data_still_has_size_and_latency(tmp_path):
 @pytest.mark.parametrize("name", ["m.keras", "m.tflite", "folder"])
 def test_broken_file_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match="`model` must be a .*.keras file"):
+        runs.evaluate_file(tiny_config(), tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "saved_model"])
+def test_file_of_an_export_that_is_not_as_it_was_written_is_refused_by_its_name(name, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "saved_model" / "variables").mkdir(parents=True)
+    spoilt = tmp_path / "m.keras" if name == "m.keras" else tmp_path / name / "variables" / "index"
+    if name == "saved_model":
+        spoilt.write_text("index")
+    smallest_runs.RECORD.write(tmp_path)
+    if name == "m.keras":
+        assert runs.evaluate_file(tiny_config(), tmp_path / name)["bytes"] > 0
+    content = spoilt.read_bytes()
+    spoilt.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=f"`model` must be as it was exported. .*{spoilt.name}"):
         runs.evaluate_file(tiny_config(), tmp_path / name)

@@ -1,24 +1,9 @@
 import dataclasses
 
 import pytest
+from smallest_runs import RECORD
 
-from kegnet_tf import export
 from kegnet_tf.runs import export_folder
-
-RECORD = export.ExportRecord(
-    student="students/a.keras",
-    student_digest="abc",
-    teacher="",
-    teacher_digest="def",
-    parameters=7,
-    formats=["litert_int8"],
-    calibration="kegnet",
-    calibration_size=6,
-    headroom=2.0,
-    real_examples=0,
-    input_shape=[8, 8, 1],
-    num_classes=3,
-)
 
 
 @pytest.fixture

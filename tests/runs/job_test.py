@@ -13,8 +13,12 @@ def test_public_names_are_these_and_each_can_be_loaded():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recipe": "mine"}, "`recipe` must be 'plus' or 'paper'. Received: 'mine'"),
-        ({"settings": {"extraction.bta": 1.0}}, "`settings` must be in place of keys"),
+        ({"recipe": "mine"}, "`recipe` must be one of plus, paper. Received: 'mine'"),
+        ({"quick": "yes"}, "`quick` must be true or false. Received: 'yes'"),
+        ({"settings": {"extraction.bta": 1.0}}, "`settings` must be overridden by keys"),
+        ({"settings": {"extraction.beta": 10**400}}, "`settings` must be overridden by keys"),
+        ({"settings": "beta"}, "`settings` must have keys. Received: 'beta'"),
+        ({"target_ratio": "much"}, "`target_ratio` must be a finite number. Received: 'much'"),
         ({"target_ratio": 0.5}, "`target_ratio` must lie in"),
         ({"target_ratio": 1.5, "eval_data": "none.npz"}, "`eval_data` must be a .npz file"),
     ],

@@ -30,6 +30,12 @@ def test_teacher_is_refused_without_a_network_a_keras_path_or_on_several_devices
         runs.build_network(config)
     with pytest.raises(ValueError, match=r"`output` must end in .keras. Received: t.h5"):
         runs.train_teacher(config, "t.h5")
+    for name in ("t.keras", "t.json"):  # of somebody else
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(ValueError, match=f"`output` must be a new file. Received: .*{name}"):
+            runs.train_teacher(config, tmp_path / "t.keras")
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
     config.devices.mixed_precision = "float16"
     with pytest.raises(ValueError, match="`mixed_precision` must stay away from .*'float16'"):
         runs.train_teacher(config, tmp_path / "t.keras")
