@@ -106,6 +106,7 @@ def test_absent_data_are_refused_unless_they_may_be_fetched():
         dataset().load("test")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_mnist_of_table_1_is_read_and_standardised():
     data = ImageDataset(**mnist.get_config().data)

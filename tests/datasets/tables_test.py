@@ -267,6 +267,7 @@ TABLE_1 = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "features", "classes", "sizes"), TABLE_1)
 def test_files_have_the_rows_and_classes_of_table_1_and_no_nan(
@@ -316,6 +317,7 @@ def archive_rows(shared):
     return raw
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_builders_read_the_rows_of_the_archive_s_files(read, shared):
     for name, parts in archive_rows(shared).items():

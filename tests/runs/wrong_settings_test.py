@@ -152,7 +152,7 @@ def force(name, key, value):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)])
 def test_wrong_setting_that_a_preset_itself_holds_is_refused(name, step):
     settings = list(wrong_settings(PRESETS[name][0].get_config("quick"), RIGHT))
     assert len(settings) > 1000
