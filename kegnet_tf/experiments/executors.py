@@ -6,6 +6,8 @@ The workers need this package, and the paths in the tasks' arguments lead to the
 import contextlib
 import dataclasses
 import importlib.util
+import signal
+import threading
 from collections.abc import Callable, Iterator
 
 from kegnet_tf import extraction
@@ -73,12 +75,22 @@ class Executor:
         ours = not ray.is_initialized()
         if ours:
             dashboard = None if self.ray_address else False
-            ray.init(self.ray_address or "local", include_dashboard=dashboard)
+            with _own_signals():
+                ray.init(self.ray_address or "local", include_dashboard=dashboard)
         try:
             yield _on_ray
         finally:
             if ours:
                 ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_signals():
+    """Keeps the handler of SIGTERM, which Ray replaces by one that ends the process silently."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _on_ray(function, tasks):

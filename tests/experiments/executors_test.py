@@ -2,6 +2,7 @@ import importlib.util
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -86,3 +87,18 @@ def test_task_whose_worker_is_killed_runs_again_and_finished_ones_do_not(cluster
     assert (tmp_path / "tried-1").exists()
     logs = {path.name: path.read_text() for path in tmp_path.glob("*.log")}
     assert logs == {f"{x}.log": "done\n" for x in range(4)}
+
+
+@RAY
+@pytest.mark.slow
+def test_ray_leaves_the_signals_of_the_process_that_starts_it_alone(tmp_path):
+    # In a process of its own: the cluster of the other tests runs here.
+    source = """
+import posixpath, signal
+from kegnet_tf.experiments import Executor
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with Executor("ray").opened() as execute:
+    assert list(execute(posixpath.basename, [("a/b",)])) == ["b"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+"""
+    subprocess.run([sys.executable, "-c", source], check=True)
