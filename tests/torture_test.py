@@ -11,8 +11,8 @@ RAY = pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="Ray is not
 @pytest.mark.parametrize(
     ("command", "cases"),
     [
-        ("kegnet", {"kills": 3, "starts": 1, "fills": 2, "spoils": 6}),
-        ("reproduce", {"kills": 2, "spoils": 3}),
+        ("kegnet", {"kills": 2, "starts": 1, "fills": 1, "spoils": 4}),
+        ("reproduce", {"kills": 1, "spoils": 2}),
         pytest.param("reproduce-ray", {"kills": 1}, marks=RAY),
     ],
 )

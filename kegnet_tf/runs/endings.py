@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from absl import logging as absl_logging
 
 _FULL = ("No space left on device", f"errno = {errno.ENOSPC}")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt_on_signals() -> None:
     """SIGTERM and SIGHUP interrupt as Ctrl-C does; a second one of any ends the process at once.
 
-    What is raised where nobody can catch it is only logged, for those who ask for more.
+    One that the process was started to ignore, as by `nohup`, stays ignored. What is raised where
+    nobody can catch it is only logged, for those who ask for more.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _interrupt)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     sys.unraisablehook = _log
     threading.excepthook = _log
 
@@ -45,8 +47,9 @@ def line_of(error: BaseException) -> str | None:
 
 
 def _interrupt(number, frame):
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_DFL)
+    for each in SIGNALS:
+        if signal.getsignal(each) == _interrupt:
+            signal.signal(each, signal.SIG_DFL)
     raise KeyboardInterrupt
 
 

@@ -1,9 +1,13 @@
 """Work in a process of its own, which ends with the one that asked for it."""
 
+import ctypes
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 # Unlike multiprocessing's children, this one never runs the caller's own script again. It holds the
@@ -78,12 +82,14 @@ def _pickled(value, error):
 
 
 def _end_with(parent):
-    """Ends this process as soon as its parent is gone, even in the middle of a long call of C."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
+    """Ends this process as soon as its parent is gone."""
+    if sys.platform == "linux":  # even in the middle of a long call of C
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent):
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -14,7 +14,7 @@ from kegnet_tf import datasets, teachers
 from kegnet_tf.experiments import Executor, ReproduceSettings, ablation, cells, reproduce
 from kegnet_tf.experiments.accuracy_curves import AccuracyCurves
 from kegnet_tf.experiments.reproduce import PRESETS
-from kegnet_tf.runs import DataOptions, read_json
+from kegnet_tf.runs import DataOptions, read_json, records
 
 
 def preset(mode=""):
@@ -86,7 +86,7 @@ def digests(folder):
 
 def rows(folder):
     paths = sorted((folder / "mnist/students").glob("*.json"))
-    return [untimed(read_json(path)) for path in paths]
+    return [untimed(records.read(path)) for path in paths]
 
 
 @pytest.mark.slow
@@ -95,7 +95,8 @@ def test_interrupted_run_ends_as_one_that_was_not(reproduced, tmp_path, monkeypa
     made = reproduced(tmp_path / "whole")
     whole = made.content
     assert {path.name for path in (tmp_path / "whole").iterdir()} == {
-        *("mnist", "results.json", "results.md", "results.png")
+        *("mnist", "results.json", "results.md", "results.png", "config.json", "manifest.json"),
+        ".lock",
     }
     assert len(whole["cells"]) == 1 + 3 * 2
     for row in whole["cells"]:

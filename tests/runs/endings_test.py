@@ -1,4 +1,7 @@
 import errno
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +37,38 @@ def test_command_ends_in_one_line_that_says_why(error, line):
 
 def test_fault_of_the_program_keeps_its_traceback():
     assert endings.line_of(RuntimeError("a bug")) is None
+
+
+@pytest.mark.parametrize("number", endings.SIGNALS)
+def test_every_signal_interrupts_but_one_that_is_ignored(number):
+    source = f"""
+import signal
+from kegnet_tf.runs import endings
+if IGNORED:
+    signal.signal({int(number)}, signal.SIG_IGN)
+endings.interrupt_on_signals()
+try:
+    signal.raise_signal({int(number)})
+    print("goes on")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    for ignored, told in ((True, "goes on"), (False, "interrupted")):
+        command = [sys.executable, "-c", source.replace("IGNORED", str(ignored))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == told
+
+
+def test_second_signal_ends_the_process_at_once():
+    source = """
+import signal
+from kegnet_tf.runs import endings
+endings.interrupt_on_signals()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    signal.raise_signal(signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGTERM
+    assert done.stderr == b""
