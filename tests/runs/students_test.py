@@ -35,8 +35,9 @@ def test_student_that_learns_tells_what_it_was_trained_with(run):
     _, result = run.train_student("student", "gaussian", 0)
     assert (result.selection, result.loss, result.batch_norm) == ("last", "logits", "inference")
     assert result.seconds > 0
-    again = runs.Run(run.config, run.workdir, teacher=tiny_teacher()).train_student
-    assert again("student", "gaussian", 0)[1] == result
+    again = runs.Run(run.config, run.workdir, teacher=tiny_teacher())
+    again.generators = run.generators
+    assert again.train_student("student", "gaussian", 0)[1] == result
     kept = read_json(run.student_path(result).with_suffix(".json"))
     assert kept["batch_norm"] == "inference"
 
