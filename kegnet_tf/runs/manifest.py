@@ -76,14 +76,15 @@ def keep(folder: pathlib.Path, contents: Mapping[str, str | Callable]) -> None:
 
 def seal(folder: pathlib.Path) -> None:
     """Writes the manifest of a finished run: what it noted, and all that records speak of."""
-    files = known(folder) or {}
+    noted = (known(folder) or {}).items()
     paths = {path for pattern in _RECORDS for path in folder.glob(pattern)}
     kept = {file for path in paths for file in records.files_of(path)}
     kept |= {path for path in (folder / "tensorboard").rglob("events.out.tfevents.*")}
-    if (folder / "export").is_dir():
-        kept |= {path for path in (folder / "export").rglob("*") if path.is_file()}
+    if (folder / "export" / "export.json").is_file():
+        record = export.ExportRecord.read(folder / "export")
+        kept |= {folder / "export" / name for name in ("export.json", *record.files)}
     names = {path.relative_to(folder).as_posix(): path for path in sorted(kept)}
-    top = {name: found for name, found in files.items() if "/" not in name}
+    top = {name: found for name, found in noted if "/" not in name and _is(folder / name, found)}
     files = top | {name: export.fingerprint(path) for name, path in names.items()}
     write_json(folder / NAME, export.sealed({"files": files}))
 

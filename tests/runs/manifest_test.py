@@ -1,4 +1,5 @@
 import pytest
+from smallest_runs import RECORD
 
 from kegnet_tf.runs import manifest, records
 
@@ -12,7 +13,9 @@ def folder(tmp_path):
     for name in ("export/deep/a.tflite", "tensorboard/a/events.out.tfevents.1"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(name)
-    (tmp_path / "students" / "mine.keras").write_text("mine")
+    RECORD.write(tmp_path / "export")
+    for name in ("students/mine.keras", "export/mine.txt", "mine.json"):
+        (tmp_path / name).write_text("mine")
     manifest.seal(tmp_path)
     return tmp_path
 
@@ -20,7 +23,7 @@ def folder(tmp_path):
 def test_manifest_holds_every_file_that_a_run_keeps_and_no_other(folder):
     assert {*manifest.known(folder)} == {
         *("report.json", "report.md", "students/a.json", "students/a.keras"),
-        *("export/deep/a.tflite", "tensorboard/a/events.out.tfevents.1"),
+        *("export/deep/a.tflite", "export/export.json", "tensorboard/a/events.out.tfevents.1"),
     }
     assert manifest.known(folder)["report.json"]["bytes"] == 3
     assert manifest.spoilt(folder) == []
@@ -69,3 +72,11 @@ def test_pictures_are_kept_as_texts_are(tmp_path):
         assert (tmp_path / "a.png").read_bytes() == content
     assert manifest.spoilt(tmp_path) == []
     assert not [*tmp_path.glob("*.set-aside-*")]
+
+
+def test_file_that_a_later_run_does_not_keep_is_not_missed(folder):
+    records.write(folder / "synthetic.json", {}, {}, {"synthetic.npz": lambda path: path.touch()})
+    manifest.seal(folder)
+    records.remove(folder / "synthetic.json")
+    manifest.seal(folder)
+    assert manifest.spoilt(folder) == []
