@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from kegnet_tf import teachers
+from kegnet_tf import extraction, teachers
 from kegnet_tf.distillation import losses
 from kegnet_tf.distillation.settings import Choice
 
@@ -66,7 +66,7 @@ class Distiller(keras.Model):
             scaled = self.optimizer.scale_loss(share)
         variables = self.student.trainable_variables
         gradients = tape.gradient(scaled, [variable.value for variable in variables])
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        extraction.apply_gradients(self.optimizer, gradients, variables)
         return self._update_metrics(p, logits, loss)
 
     def test_step(self, data):

@@ -1,7 +1,7 @@
 """What a teacher knows, extracted as generators of artificial data (KegNet)."""
 
 from kegnet_tf.extraction.decoder import Decoder
-from kegnet_tf.extraction.devices import Devices, compilation, copies
+from kegnet_tf.extraction.devices import Devices, apply_gradients, compilation, copies
 from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator
 from kegnet_tf.extraction.kegnet import ClassBalance, KegNet
 from kegnet_tf.extraction.latents import check_labels, derive_seed, sample, stream
@@ -32,6 +32,7 @@ __all__ = [
     "GeneratorResult",
     "ImageGenerator",
     "KegNet",
+    "apply_gradients",
     "check_labels",
     "classifier_loss",
     "compilation",

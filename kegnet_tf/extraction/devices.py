@@ -114,6 +114,29 @@ def compilation(jit_compile: bool, steps_per_execution: int) -> dict[str, int]:
     }
 
 
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+) -> None:
+    """A step of an optimiser, of which nothing stays behind when the trainer is gone.
+
+    Keras adds gradients up over all devices even where there is one, and TensorFlow keeps the graph
+    of each step that has such a sum, for good. Outside of a replica there is no sum.
+
+    Args:
+        optimizer: Keras', built.
+        gradients: one for each variable.
+        variables: that are trained.
+    """
+    pairs = list(zip(gradients, variables, strict=True))
+    if tf.distribute.has_strategy():
+        optimizer.apply_gradients(pairs)
+    else:
+        here = tf.distribute.get_replica_context()
+        here.merge_call(lambda _: optimizer.apply_gradients(pairs))
+
+
 def _names():
     """Of the devices that a mirrored strategy trains on."""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")

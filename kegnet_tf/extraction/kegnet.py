@@ -3,6 +3,7 @@ import tensorflow as tf
 
 from kegnet_tf import teachers
 from kegnet_tf.extraction import losses
+from kegnet_tf.extraction.devices import apply_gradients
 from kegnet_tf.extraction.settings import ExtractionSettings
 
 
@@ -159,7 +160,7 @@ class KegNet(keras.Model):
             share = terms["loss"] / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)
         gradients = tape.gradient(scaled, [variable.value for variable in self.learned_variables])
-        self.optimizer.apply_gradients(zip(gradients, self.learned_variables, strict=True))
+        apply_gradients(self.optimizer, gradients, self.learned_variables)
         return self._update_metrics(y, terms, logits)
 
     def test_step(self, data):

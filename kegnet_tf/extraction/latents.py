@@ -117,7 +117,7 @@ def stream(
         A `tf.data.Dataset` of (y, z).
     """
     return (
-        tf.data.Dataset.counter(start)
+        tf.data.Dataset.range(start, tf.int64.max)
         .map(lambda step: sample(seed, step, batch_size, num_classes, latent_dim, labels))
         .prefetch(2)
     )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kegnet_tf.extraction import latents
+from kegnet_tf.extraction.devices import apply_gradients
 from kegnet_tf.extraction.kegnet import KegNet, balance
 
 
@@ -82,7 +83,7 @@ class Ensemble(KegNet):
         terms, gradients, moving, counts = tf.vectorized_map(
             self._member_step, (y, z, learned, moving)
         )
-        self.optimizer.apply_gradients([(_joined(gradients, k), self.rows)])
+        apply_gradients(self.optimizer, [_joined(gradients, k)], [self.rows])
         self.statistics.assign(_joined(moving, k))
         self.counts.assign_add(counts)
         terms["steps"] = tf.ones(k)

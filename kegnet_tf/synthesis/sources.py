@@ -89,7 +89,7 @@ class Source:
             x = parts[0] if len(parts) == 1 else _shuffled(tf.concat(parts, axis=0), seed, step)
             return x, tf.nn.softmax(self.teacher(x, training=False))
 
-        steps = tf.data.Dataset.counter()
+        steps = tf.data.Dataset.range(tf.int64.max)
         return steps.map(answered).rebatch(batch_size, drop_remainder=True).prefetch(2)
 
     def sample(self, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
