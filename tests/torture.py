@@ -95,6 +95,7 @@ class Torture:
             self.arguments(workdir),
             stdout=subprocess.DEVNULL,
             stderr=log,
+            cwd=self.scratch,
             env=environment,
             start_new_session=True,
         )

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 
@@ -75,7 +76,8 @@ class Executor:
         ours = not ray.is_initialized()
         if ours:
             dashboard = None if self.ray_address else False
-            with _own_signals():
+            # Ray lets workers import from where it starts: in a clone, a package without configs.
+            with _own_signals(), contextlib.chdir(tempfile.gettempdir()):
                 ray.init(self.ray_address or "local", include_dashboard=dashboard)
         try:
             yield _on_ray

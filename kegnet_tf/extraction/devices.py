@@ -122,7 +122,8 @@ def apply_gradients(
     """A step of an optimiser, of which nothing stays behind when the trainer is gone.
 
     Keras adds gradients up over all devices even where there is one, and TensorFlow keeps the graph
-    of each step that has such a sum, for good. Outside of a replica there is no sum.
+    of each step that has such a sum, for good. Outside of a replica there is no sum; half precision
+    scales its losses inside of one.
 
     Args:
         optimizer: Keras', built.
@@ -130,7 +131,8 @@ def apply_gradients(
         variables: that are trained.
     """
     pairs = list(zip(gradients, variables, strict=True))
-    if tf.distribute.has_strategy():
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scaled or tf.distribute.has_strategy():
         optimizer.apply_gradients(pairs)
     else:
         here = tf.distribute.get_replica_context()

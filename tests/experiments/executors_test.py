@@ -102,3 +102,18 @@ with Executor("ray").opened() as execute:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
 """
     subprocess.run([sys.executable, "-c", source], check=True)
+
+
+@RAY
+@pytest.mark.slow
+def test_workers_import_the_installed_package_wherever_ray_is_started(tmp_path):
+    (tmp_path / "kegnet_tf").mkdir()
+    (tmp_path / "kegnet_tf" / "__init__.py").write_text("raise ImportError('not installed')")
+    source = """
+from kegnet_tf.experiments import Executor
+from kegnet_tf.export import fingerprint
+with Executor("ray").opened() as execute:
+    (found,) = execute(fingerprint, [(__import__("kegnet_tf").__file__,)])
+    assert found["bytes"] > 0
+"""
+    subprocess.run([sys.executable, "-P", "-c", source], check=True, cwd=tmp_path)
