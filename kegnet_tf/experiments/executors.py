@@ -90,7 +90,10 @@ class Executor:
 def _own_signals():
     """Keeps the handler of SIGTERM, which Ray replaces by one that ends the process silently."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
+    try:
+        yield
+    except SystemExit as ended:  # what Ray's does, until this one is back
+        raise KeyboardInterrupt from ended
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
 
