@@ -90,12 +90,12 @@ def check_policy(
 
     Args:
         ranks: as for `compress`, and so are the others.
-        energy: likewise.
-        target_ratio: likewise.
-        layers: likewise.
-        skip: likewise.
-        start: likewise.
-        seed: likewise.
+        energy: same as above.
+        target_ratio: same as above.
+        layers: same as above.
+        skip: same as above.
+        start: same as above.
+        seed: same as above.
 
     Raises:
         ValueError: if more than one policy is given, or a value is of another kind or outside its

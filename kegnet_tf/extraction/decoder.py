@@ -59,8 +59,8 @@ class Decoder(keras.Model):
 
         Args:
             latent_dim: as for a new decoder, and so are the others.
-            units: likewise.
-            hidden_layers: likewise.
+            units: same as above.
+            hidden_layers: same as above.
 
         Raises:
             ValueError: if one is no whole number or lies outside its range.

@@ -64,10 +64,10 @@ class ImageGenerator(keras.Model):
 
         Args:
             image_shape: as for a new generator, and so are the others.
-            num_classes: likewise.
-            latent_dim: likewise.
-            units: likewise.
-            filters: likewise.
+            num_classes: same as above.
+            latent_dim: same as above.
+            units: same as above.
+            filters: same as above.
 
         Raises:
             ValueError: if the image is smaller than 8 pixels, or a size is no whole number or lies
@@ -182,9 +182,9 @@ class DenseGenerator(keras.Model):
 
         Args:
             features: as for a new generator, and so are the others.
-            num_classes: likewise.
-            latent_dim: likewise.
-            units: likewise.
+            num_classes: same as above.
+            latent_dim: same as above.
+            units: same as above.
 
         Raises:
             ValueError: if a size is no whole number or lies outside its range.

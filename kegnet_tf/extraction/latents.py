@@ -29,7 +29,7 @@ def check_labels(labels: str, class_prior: Sequence[float] = (), num_classes: in
 
     Args:
         labels: as in `sample`.
-        class_prior: likewise.
+        class_prior: same as above.
         num_classes: length of y; 0 where it is not known.
 
     Raises:

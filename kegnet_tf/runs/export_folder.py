@@ -52,7 +52,8 @@ def retire(folder: pathlib.Path) -> None:
         return
     found = _read(folder)
     gone = [*found.intact(folder), folder / _RECORD] if found else []
-    strangers = {path for path in folder.rglob("*") if path.is_file()} - {*gone}
+    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    strangers = {*found} - {*gone}
     if strangers:
         (folder,) = set_aside(f"holds {min(strangers).name}, which no export wrote,", folder)
         return

@@ -59,8 +59,8 @@ def check_export(formats: Sequence[str], calibration_size: int, headroom: float)
 
     Args:
         formats: as in `exporting.deployed`, and so are the others.
-        calibration_size: likewise.
-        headroom: likewise.
+        calibration_size: same as above.
+        headroom: same as above.
 
     Raises:
         ValueError: if a value is unknown, of another kind or outside its range.

@@ -146,9 +146,9 @@ def check_source(
 
     Args:
         labels: as for a `Source`, and so are the others.
-        class_prior: likewise.
-        batch_statistics: likewise.
-        mixture: likewise.
+        class_prior: same as above.
+        batch_statistics: same as above.
+        mixture: same as above.
 
     Raises:
         ValueError: if a value is unknown, of another kind or outside its range.

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 
 import pytest
 from smallest import tiny_teacher
+from smallest_runs import RECORD
 
 from kegnet_tf import experiments, export, teachers
 
@@ -22,21 +24,8 @@ def folder(tmp_path_factory):
         export.ExportedFile("litert_float32", "any", "any.tflite", 9, **measures),
         export.ExportedFile("litert_float32", 1, "never_written.tflite"),
     ]
-    export.ExportRecord(
-        student="students/student-kegnet-0.keras",
-        teacher="",
-        student_digest="",
-        teacher_digest=teachers.digest(model),
-        parameters=7,
-        formats=["litert_float32"],
-        calibration="kegnet",
-        calibration_size=6,
-        headroom=2.0,
-        real_examples=0,
-        input_shape=[8, 8, 1],
-        num_classes=3,
-        exports=files,
-    ).write(path.parent)
+    of = {"student": "students/student-kegnet-0.keras", "teacher_digest": teachers.digest(model)}
+    dataclasses.replace(RECORD, **of, exports=files).write(path.parent)
     return folder
 
 

@@ -55,3 +55,14 @@ def test_export_with_a_file_of_somebody_else_is_set_aside_whole(folder, name, ca
     assert {path.relative_to(aside): path.is_file() for path in aside.rglob("*")} == before
     assert (aside / name).read_text() == "mine"
     assert "which no export wrote" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("target", ["pictures", "absent"])
+def test_link_that_somebody_put_into_an_export_is_no_folder_of_ours(folder, tmp_path, target):
+    (tmp_path / "pictures").mkdir()
+    (folder / "link").symlink_to(tmp_path / target)
+    export_folder.retire(folder)
+    (aside,) = tmp_path.glob("export.set-aside-*")
+    assert (aside / "link").is_symlink()
+    assert (aside / "labels.txt").read_text() == "labels.txt"
+    assert (tmp_path / "pictures").is_dir()
