@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -47,7 +49,8 @@ class KegNet(keras.Model):
 
     The loss is classifier_loss + alpha decoder_loss + beta diversity_loss (Equation 7), and on
     request + gamma statistics_loss (DeepInversion). Only the variables of generator and decoder
-    reach the optimiser, and the teacher runs in inference mode.
+    reach the optimiser, and the teacher runs in inference mode, but for its dropout, which is drawn
+    in each training step.
 
     Args:
         teacher: classifier from x to logits, [batch, num_classes].
@@ -76,14 +79,17 @@ class KegNet(keras.Model):
         self,
         optimizer: keras.optimizers.Optimizer | str,
         settings: ExtractionSettings | None = None,
+        seed: int = 0,
         **kwargs,
     ) -> None:
         """Configures training.
 
         Args:
             optimizer: a Keras optimiser.
-            settings: for the weights of the losses, `distance` and `jitter`; None for the defaults.
-                What remains of them is for `extract`, and the optimiser has a rate of its own.
+            settings: for the weights of the losses, `distance`, `jitter` and the first rate of
+                `dropout`; None for the defaults. What remains of them is for `extract`, and the
+                optimiser has a rate of its own.
+            seed: integer of what dropout leaves out.
             **kwargs: of `keras.Model.compile`.
         """
         settings = settings or ExtractionSettings()
@@ -92,7 +98,11 @@ class KegNet(keras.Model):
         images = len(self.teacher.input_shape) == 4
         # What comes to each BatchNorm; nobody asks at gamma 0, where any teacher will do.
         watched = teachers.watched(self.teacher) if settings.gamma else (None, [])
-        self.watched, self.norms = watched
+        self.watched, self.norms = (watched[0] or self.teacher), watched[1]
+        self.seed = seed
+        # Under dropout; nobody looks for it at rate 0, where any teacher will do.
+        off = self.settings.dropout and not any(self.settings.dropout)
+        self.stochastic = None if off else self._stochastic()
         largest = min(self.teacher.input_shape[1:3]) // 8 if images else 0
         self.jitter = min(settings.jitter, largest)
         self.optimizer.build(self.learned_variables)
@@ -110,8 +120,42 @@ class KegNet(keras.Model):
     def call(self, inputs, training=None):
         return self.generator(inputs, training=training)
 
+    def _stochastic(self):
+        """The model that is watched, under dropout; None where it has none."""
+        found = teachers.stochastic(self.watched, put_in=bool(self.settings.dropout))
+        rates = self.rates(found, 0)
+        return found if any(rates) else None
+
+    def rates(self, stochastic: teachers.Stochastic, index: int) -> Sequence[float]:
+        """Of each scale of the teacher's dropout, for the generator of an index."""
+        given = self.settings.dropout
+        return [given[index % len(given)]] * len(stochastic.shapes) if given else stochastic.rates
+
+    def draw_scales(self, batch_size: int, seed: int, index: int = 0) -> list[tf.Tensor]:
+        """What the teacher's dropout multiplies by in this step.
+
+        Args:
+            batch_size: rows of this replica.
+            seed: integer.
+            index: of the generator.
+
+        Returns:
+            One for each dropout layer, [batch, ...]; none where there is no dropout.
+        """
+        if not self.stochastic:
+            return []
+        here = tf.distribute.get_replica_context()
+        first = here.replica_id_in_sync_group * batch_size
+        drawn = self.stochastic.scales(
+            seed,
+            self.optimizer.iterations,
+            batch_size * here.num_replicas_in_sync,
+            self.rates(self.stochastic, index),
+        )
+        return [scale[first : first + batch_size] for scale in drawn]
+
     def compute_losses(
-        self, y: tf.Tensor, z: tf.Tensor, training: bool
+        self, y: tf.Tensor, z: tf.Tensor, training: bool, scales: Sequence[tf.Tensor] = ()
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Every term of Equation 7 for one batch.
 
@@ -119,6 +163,7 @@ class KegNet(keras.Model):
             y: label vectors, [batch, num_classes].
             z: latents, [batch, latent_dim].
             training: whether generator and decoder run in training mode.
+            scales: of the teacher's dropout, as drawn; none for a teacher in inference mode.
 
         Returns:
             (terms, logits): losses by name, "loss" their weighted sum, and the teacher's answers.
@@ -131,12 +176,11 @@ class KegNet(keras.Model):
                 (2,), place, -self.jitter, self.jitter + 1, tf.int32
             )
             seen = tf.roll(x, shift, (1, 2))
-        if self.norms:
-            logits, *inputs = self.watched(seen, training=False)
-            inputs = [tf.cast(values, tf.float32) for values in inputs]
-        else:
-            logits = self.teacher(seen, training=False)
-        logits = tf.cast(logits, tf.float32)
+        model, inputs = self.watched, seen
+        if scales:
+            model, inputs = self.stochastic.model, [seen, *scales]
+        logits, *inputs = keras.tree.flatten(model(inputs, training=False))
+        logits, *inputs = (tf.cast(values, tf.float32) for values in (logits, *inputs))
         decoded = tf.cast(self.decoder(x, training=training), tf.float32)
         terms = {"classifier_loss": losses.classifier_loss(y, logits)}
         terms["decoder_loss"] = losses.decoder_loss(z, decoded)
@@ -153,9 +197,10 @@ class KegNet(keras.Model):
 
     def train_step(self, data):
         y, z, *_ = data  # `train_on_batch` adds the weights of none
+        scales = self.draw_scales(tf.shape(y)[0], self.seed)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.learned_variables])
-            terms, logits = self.compute_losses(y, z, training=True)
+            terms, logits = self.compute_losses(y, z, training=True, scales=scales)
             # The gradients of the replicas are added up.
             share = terms["loss"] / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)

@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Sequence
 
 from kegnet_tf.extraction import losses
 from kegnet_tf.teachers import rules
@@ -18,6 +19,11 @@ class ExtractionSettings:
             edges and at random, before the teacher sees it (DeepInversion). What it still
             recognises then is no single pixel's doing. Never more than an eighth of a side; tables
             are left alone.
+        dropout: rates, in [0, 1), of the teacher's dropout while a generator learns, which asks for
+            data whose class survives it; () for the teacher's own dropout layers at their own
+            rates, none where it has none. (0.0,) switches dropout off; several are for the
+            generators in turn. A teacher without dropout gets it before its dense layers and
+            behind its convolutions (whole channels).
         learning_rate: Adam's, in (0, 1].
         batch_size: latents of a generator in a step.
         epochs: times `steps_per_epoch` steps; progress and backups come once an epoch.
@@ -34,6 +40,7 @@ class ExtractionSettings:
     gamma: float = 0.0
     distance: str = "l1"
     jitter: int = 0
+    dropout: Sequence[float] = ()
     learning_rate: float = 1e-3
     batch_size: int = 256
     epochs: int = 200
@@ -45,6 +52,9 @@ class ExtractionSettings:
             rules.number(name, getattr(self, name))
         rules.choice("distance", self.distance, losses.DISTANCES)
         rules.whole("jitter", self.jitter, 0)
+        rules.entries("dropout", self.dropout)
+        for rate in self.dropout:
+            rules.number("dropout", rate, 0, 0.99)
         rules.positive("learning_rate", self.learning_rate, 1)
         for name in ("batch_size", "epochs", "steps_per_epoch"):
             rules.whole(name, getattr(self, name))

@@ -78,10 +78,12 @@ class Ensemble(KegNet):
     def train_step(self, data):
         y, z = data  # [k, batch, num_classes] and [k, batch, latent_dim]
         k = self.rows.shape[0]
+        drawn = [self.draw_scales(y.shape[1], self.seed[index], index) for index in range(k)]
+        scales = [tf.stack(each) for each in zip(*drawn, strict=True)]
         learned = _parts(self.rows.value, self.learned)
         moving = _parts(self.statistics.value, self.moving)
         terms, gradients, moving, counts = tf.vectorized_map(
-            self._member_step, (y, z, learned, moving)
+            self._member_step, (y, z, scales, learned, moving)
         )
         apply_gradients(self.optimizer, [_joined(gradients, k)], [self.rows])
         self.statistics.assign(_joined(moving, k))
@@ -91,12 +93,12 @@ class Ensemble(KegNet):
         return {name: tf.reduce_mean(values) for name, values in self.answers().items()}
 
     def _member_step(self, member):
-        y, z, learned, moving = member
+        y, z, scales, learned, moving = member
         places = [*zip(self.learned + self.moving, learned + moving, strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(learned)
             with keras.StatelessScope(places) as scope:
-                terms, logits = self.compute_losses(y, z, training=True)
+                terms, logits = self.compute_losses(y, z, training=True, scales=scales)
         zero = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(terms["loss"], learned, unconnected_gradients=zero)
         answers = tf.one_hot(tf.argmax(logits, axis=-1), y.shape[-1])

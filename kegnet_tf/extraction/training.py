@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import os
 import pathlib
@@ -67,8 +68,10 @@ def extract(
         generators, decoders, seeds, _paths(backup, len(generators)), callbacks, strict=True
     )
     return [
-        _train_alone(teacher, generator, decoder, settings, seed, devices, path, own, verbose)
-        for generator, decoder, seed, path, own in members
+        _train_alone(
+            teacher, generator, decoder, _own(settings, index), seed, devices, path, own, verbose
+        )
+        for index, (generator, decoder, seed, path, own) in enumerate(members)
     ]
 
 
@@ -90,6 +93,7 @@ def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, c
         kegnet.compile(
             keras.optimizers.Adam(settings.learning_rate),
             settings,
+            seed,
             **compilation(settings.jit_compile, settings.steps_per_epoch),
         )
         data = functools.partial(latents.stream, seed, *_shape(generator, settings))
@@ -103,7 +107,7 @@ def _train_together(teacher, generators, decoders, settings, seeds, backup, call
         "jit_compile": settings.jit_compile,
         "steps_per_execution": settings.steps_per_epoch,
     }
-    ensemble.compile(adam, settings, **choices)
+    ensemble.compile(adam, settings, seeds, **choices)
     members = [KegNet(teacher, *pair) for pair in zip(generators, decoders, strict=True)]
     for member in members:
         member.compile(adam, settings)  # the same one, which counts the steps for callbacks
@@ -129,6 +133,13 @@ def _fit(trainer, data, settings, callbacks, backup, verbose):
         callbacks=callbacks,
         verbose=verbose,
     )
+
+
+def _own(settings, index):
+    """Settings of one of several generators, each with its rate of dropout."""
+    rates = settings.dropout
+    own = rates[index % len(rates) :][:1] if rates else ()
+    return dataclasses.replace(settings, dropout=own)
 
 
 def _shape(generator, settings):

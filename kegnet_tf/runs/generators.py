@@ -133,6 +133,9 @@ def _train(run, paths):
     backup = paths[0].with_suffix(".backup.npz")
     backup.parent.mkdir(parents=True, exist_ok=True)
     settings = extraction.ExtractionSettings(**run.config.extraction)
+    if rates := tuple(settings.dropout):  # in turn, from the first of these generators on
+        turn = indices[0] % len(rates)
+        settings = dataclasses.replace(settings, dropout=rates[turn:] + rates[:turn])
     started = time.perf_counter()
     histories = extraction.extract(
         run.teacher,

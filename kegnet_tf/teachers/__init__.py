@@ -25,6 +25,7 @@ from kegnet_tf.teachers.preprocessing import (
     standardised,
     unstandardised,
 )
+from kegnet_tf.teachers.stochastic import Stochastic, stochastic
 from kegnet_tf.teachers.training import TrainingSettings, train
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Loading",
     "LogProbabilities",
     "Pixels",
+    "Stochastic",
     "TrainingSettings",
     "TwoClasses",
     "calls_of_kinds",
@@ -52,6 +54,7 @@ __all__ = [
     "rules",
     "standardise",
     "standardised",
+    "stochastic",
     "train",
     "unstandardised",
     "watched",

@@ -55,6 +55,32 @@ def test_statistics_loss_is_absent_at_gamma_0_and_where_there_is_no_norm(gamma):
     assert "statistics_loss" not in [metric.name for metric in trainer.metrics]
 
 
+def dropping():
+    """Classifier of 8x8 images with a dropout of .5 before its only dense layer."""
+    keras.utils.set_random_seed(0)
+    hidden = [keras.layers.Flatten(), keras.layers.Dropout(0.5)]
+    return keras.Sequential([keras.Input((8, 8, 1)), *hidden, keras.layers.Dense(3)])
+
+
+def test_teachers_dropout_is_on_while_the_generator_learns_and_off_where_it_is_measured():
+    teacher, (y, z) = dropping(), BATCH
+    trainer = compiled(teacher)
+    (scale,) = trainer.draw_scales(4, seed=0)
+    x = trainer.generator((y, z), training=True)
+    _, logits = trainer.compute_losses(y, z, training=True, scales=[scale])
+    expected = teacher.layers[-1](keras.ops.reshape(x, (4, 64)) * scale)
+    assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+    logs = trainer.test_on_batch(y, z, return_dict=True)
+    measured = losses.classifier_loss(y, teacher(trainer.generator((y, z), training=False)))
+    assert_allclose(logs["classifier_loss"], measured, rtol=1e-5)
+
+
+def test_dropout_at_rate_0_or_of_a_teacher_without_any_is_not_drawn(teacher):
+    assert compiled(dropping(), dropout=(0.0,)).draw_scales(4, seed=0) == []
+    assert compiled(teacher).draw_scales(4, seed=0) == []
+    assert len(compiled(teacher, dropout=(0.1,)).draw_scales(4, seed=0)) == 2
+
+
 def test_diversity_loss_is_not_computed_at_beta_0(teacher, monkeypatch):
     trainer = compiled(teacher, beta=0.0)
     monkeypatch.setattr(losses, "diversity_loss", None)

@@ -37,7 +37,9 @@ def train(**choices):
     devices = extraction.Devices(**choices)
     teacher, generator, decoder = tiny_teacher(), tiny_generator(), tiny_decoder()
     before = teacher.get_weights()
-    settings = extraction.ExtractionSettings(beta=1.0, gamma=1.0, batch_size=16, **STEPS)
+    settings = extraction.ExtractionSettings(
+        beta=1.0, gamma=1.0, dropout=(0.3,), batch_size=16, **STEPS
+    )
     extraction.extract(
         teacher, [generator], [decoder], settings, seeds=[0], devices=devices, verbose=0
     )

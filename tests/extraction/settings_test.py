@@ -40,6 +40,20 @@ def test_what_is_no_count_is_refused(name, value, rule):
         ExtractionSettings(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("rates", "rule"),
+    [
+        (0.3, "be a sequence"),
+        ((0.3, -0.1), "be 0 or more"),
+        ((1.0,), "be 0.99 or less"),
+        (("a",), "be a finite number"),
+    ],
+)
+def test_what_is_no_rate_of_dropout_is_refused(rates, rule):
+    with pytest.raises(ValueError, match=f"`dropout` must {rule}. Received: "):
+        ExtractionSettings(dropout=rates)
+
+
 def test_unknown_distance_is_refused():
     with pytest.raises(ValueError, match="`distance` must be one of l1, l2. Received: 'cosine'"):
         ExtractionSettings(distance="cosine")
