@@ -104,6 +104,7 @@ def get_config(mode=""):
             "gamma": 0.0 if paper else 100.0,  # ours
             "distance": "l1",  # release
             "jitter": 0 if paper else 3,  # ours
+            "dropout": (),  # release, whose teacher stays in training mode: the teacher's own
             "learning_rate": 1e-3 if paper else 3e-3,  # release, for MNIST; ours
             "batch_size": 256,  # release
             "epochs": extraction_epochs,
@@ -116,6 +117,7 @@ def get_config(mode=""):
             "labels": "uniform",  # paper
             "class_prior": (),  # all classes alike, as in the paper
             "batch_statistics": False,  # release
+            "balanced": not paper,  # ours; release
             "mixture": {"kegnet": 1.0, "procedural": 1.0},  # of kegnet+; ours
         }
     )
@@ -193,10 +195,9 @@ def get_table_config(mode, name, label_names, num_features, num_train, rank):
     config.decoder.hidden_layers = 2  # paper
     config.extraction.jit_compile = True  # ours, by kegnet-benchmark
     config.synthesis.batch_statistics = True  # ours
-    config.batch_size = 64  # release
     config.extraction.learning_rate = 1e-3  # ours
-    if paper:
-        config.synthetic_size = 6400  # release
+    config.batch_size = 64 if paper else 128  # release; ours
+    config.synthetic_size = 6400 if paper else 20000  # release; ours
     config.synthesis.mixture.update(kegnet=9.0, procedural=1.0)  # ours, on validation splits
     if not quick:
         config.num_seeds = 5  # paper

@@ -72,6 +72,7 @@ _LIMITS = """- It is right as often as measured above only on data like those it
 _SOURCES = {
     "uniform": "uniform noise",
     "gaussian": "Gaussian noise",
+    "heavy_tailed": "heavy-tailed noise",
     "procedural": "procedural images",
 }
 _CALIBRATION = {
@@ -104,7 +105,7 @@ def _arm(card):
     )
     mixed = set(card.mixture) - {"kegnet"}
     if "procedural" in mixed and len(card.record.input_shape) != 3:
-        mixed = mixed - {"procedural"} | {"gaussian"}  # what a table has in place of images
+        mixed = mixed - {"procedural"} | {"heavy_tailed"}  # what a table has in place of images
     others = " and ".join(_SOURCES[source] for source in sorted(mixed))
     return {
         "tucker": "It is the teacher after Tucker decomposition, with no distillation",

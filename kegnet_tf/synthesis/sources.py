@@ -11,8 +11,9 @@ from kegnet_tf import extraction, teachers
 from kegnet_tf.synthesis import procedural
 from kegnet_tf.teachers import rules
 
-PURE = ("uniform", "gaussian", "procedural", "kegnet")
+PURE = ("uniform", "gaussian", "heavy_tailed", "procedural", "kegnet")
 SOURCES = (*PURE, "kegnet+")
+CANDIDATES = 4  # rows drawn for each that balance keeps; ours, see docs/method.md
 MIXTURE = f"give shares, 0 or more, not all 0, of {', '.join(PURE)}"
 
 
@@ -23,7 +24,8 @@ class Source:
     Attributes:
         teacher: classifier from x to logits.
         name: "kegnet" for the generators, all in equal shares, "uniform" for U(-1, 1), "gaussian"
-            for N(0, 1), "procedural" for `procedural.images`, or "kegnet+" for a mixture of these.
+            for N(0, 1), "heavy_tailed" for Student's t with 3 degrees of freedom, scaled to
+            variance 1, "procedural" for `procedural.images`, or "kegnet+" for a mixture of these.
         generators: models from (y, z) to x, for "kegnet" and mixtures that hold it; what follows is
             for these, too.
         labels: law of y: "uniform" (elementwise, the paper's) or "onehot".
@@ -32,8 +34,11 @@ class Source:
         batch_statistics: whether the generators' BatchNorm layers normalise by the batch, as in
             training, in place of moving statistics, which belong to the labels of training and not
             to those asked for here.
+        balanced: whether rows are chosen among `CANDIDATES` times as many, so that the teacher
+            answers with each class that it answers with at all equally often. Tables only: images
+            are left alone.
         mixture: for "kegnet+" only: share of each source, in any unit. For a table the share of
-            "procedural" goes to "gaussian".
+            "procedural" goes to "heavy_tailed".
         pixels: for "procedural" only: what is known of real images, and their standardisation.
 
     Raises:
@@ -46,11 +51,14 @@ class Source:
     labels: str = "uniform"
     class_prior: Sequence[float] = ()
     batch_statistics: bool = False
+    balanced: bool = False
     mixture: Mapping[str, float] | None = None
     pixels: teachers.Pixels = dataclasses.field(default_factory=teachers.Pixels)
 
     def __post_init__(self):
-        check_source(self.labels, self.class_prior, self.batch_statistics, self.mixture)
+        check_source(
+            self.labels, self.class_prior, self.batch_statistics, self.balanced, self.mixture
+        )
         if "kegnet" in self.shares and not self.generators:
             raise ValueError(
                 "`generators` must hold at least one for source 'kegnet'. Received: none."
@@ -81,13 +89,15 @@ class Source:
         draws = {name: getattr(self, f"_{name}") for name in shares}
         # Each draw is a batch of every generator; a mixture's rows are then shuffled.
         total = batch_size * (len(self.generators) if "kegnet" in shares else 1)
-        ends = np.round(total * np.cumsum([0.0, *shares.values()])).astype(int)
+        drawn = total * (CANDIDATES if self._chooses else 1)
+        ends = np.round(drawn * np.cumsum([0.0, *shares.values()])).astype(int)
         rows = dict(zip(shares, np.diff(ends).tolist(), strict=True))
 
         def answered(step):
             parts = [draws[name](seed, step, count) for name, count in rows.items() if count]
             x = parts[0] if len(parts) == 1 else _shuffled(tf.concat(parts, axis=0), seed, step)
-            return x, tf.nn.softmax(self.teacher(x, training=False))
+            p = tf.nn.softmax(self.teacher(x, training=False))
+            return _balanced(x, p, total, seed, step) if self._chooses else (x, p)
 
         steps = tf.data.Dataset.range(tf.int64.max)
         return steps.map(answered).rebatch(batch_size, drop_remainder=True).prefetch(2)
@@ -104,9 +114,17 @@ class Source:
             `numpy.savez(path, x=x, p=p)` keeps them.
         """
         batch_size = min(size, 256)
-        batches = self.stream(batch_size, seed).take(-(-size // batch_size))
-        x, p = zip(*batches.as_numpy_iterator(), strict=True)
-        return np.concatenate(x)[:size], np.concatenate(p)[:size]
+        drawn = size * (CANDIDATES if self._chooses else 1)
+        unbalanced = dataclasses.replace(self, balanced=False)
+        batches = unbalanced.stream(batch_size, seed).take(-(-drawn // batch_size))
+        x, p = map(np.concatenate, zip(*batches.as_numpy_iterator(), strict=True))
+        if self._chooses:  # over all at once, for classes that a batch seldom holds
+            x, p = (part.numpy() for part in _balanced(x, p, size, seed, 0))
+        return x[:size], p[:size]
+
+    @property
+    def _chooses(self):
+        return self.balanced and len(self._shape) == 1
 
     @property
     def _shape(self):
@@ -129,6 +147,13 @@ class Source:
     def _gaussian(self, seed, step, rows):
         return tf.random.stateless_normal((rows, *self._shape), [seed, step])
 
+    def _heavy_tailed(self, seed, step, rows):
+        """T with 3 degrees of freedom over the root of 3: a normal over the norm of three."""
+        place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+        own, others = tf.unstack(tf.random.split(place, 2))
+        normal = tf.random.stateless_normal((rows, *self._shape), own)
+        return normal / tf.norm(tf.random.stateless_normal((3, rows, *self._shape), others), axis=0)
+
     def _procedural(self, seed, step, rows):
         known = self.pixels
         mean, std = (np.asarray(part, np.float32) for part in (known.input_mean, known.input_std))
@@ -140,6 +165,7 @@ def check_source(
     labels: str = "uniform",
     class_prior: Sequence[float] = (),
     batch_statistics: bool = False,
+    balanced: bool = False,
     mixture: Mapping[str, float] | None = None,
 ) -> None:
     """Refuses what no source can be given, whatever its teacher.
@@ -148,6 +174,7 @@ def check_source(
         labels: as for a `Source`, and so are the others.
         class_prior: same as above.
         batch_statistics: same as above.
+        balanced: same as above.
         mixture: same as above.
 
     Raises:
@@ -155,6 +182,7 @@ def check_source(
     """
     extraction.check_labels(labels, class_prior)
     rules.flag("batch_statistics", batch_statistics)
+    rules.flag("balanced", balanced)
     if mixture is not None:
         _check_mixture(mixture)
 
@@ -188,13 +216,23 @@ def shares_of(name: str, mixture: Mapping[str, float] | None, images: bool) -> d
         _check_mixture(mixture)
         shares = {source: share for source, share in mixture.items() if share}
         if not images and "procedural" in shares:
-            shares["gaussian"] = shares.get("gaussian", 0.0) + shares.pop("procedural")
+            shares["heavy_tailed"] = shares.get("heavy_tailed", 0.0) + shares.pop("procedural")
         if not shares:
             raise rules.refusal("mixture", MIXTURE, mixture)
         shares = {source: share / sum(shares.values()) for source, share in shares.items()}
     if "procedural" in shares and not images:
         raise ValueError(f"`source` must be another than {name!r} for a table. Received: {name!r}.")
     return shares
+
+
+def _balanced(x, p, rows, seed, step):
+    """Rows drawn, with replacement, so that each class among the answers is as likely."""
+    labels = tf.argmax(p, axis=-1)
+    counts = tf.reduce_sum(tf.one_hot(labels, p.shape[-1]), axis=0)
+    odds = -tf.math.log(tf.gather(counts, labels))[None]
+    place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    chosen = tf.random.stateless_categorical(odds, rows, place)[0]
+    return tf.gather(x, chosen), tf.gather(p, chosen)
 
 
 def _shuffled(x, seed, step):

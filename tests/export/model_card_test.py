@@ -84,7 +84,7 @@ def test_card_tells_what_kegnet_plus_mixes_and_that_a_table_has_noise_for_images
     plus = {"arm": "kegnet+"}
     drawn = "1,200 steps on what 2 generators, learned from the teacher alone, draw"
     assert f"{drawn}, mixed with procedural images (KegNet" in text(plus)
-    assert f"{drawn}, mixed with Gaussian noise (KegNet" in text(plus, record=VECTORS)
+    assert f"{drawn}, mixed with heavy-tailed noise (KegNet" in text(plus, record=VECTORS)
     assert f"{drawn}, mixed with Gaussian noise and procedural images (KegNet" in text(
         plus, mixture=("procedural", "gaussian", "kegnet")
     )
@@ -98,6 +98,7 @@ def test_card_tells_what_kegnet_plus_mixes_and_that_a_table_has_noise_for_images
         ("tucker", "with no distillation"),
         ("uniform", "1,200 steps on uniform noise"),
         ("gaussian", "1,200 steps on Gaussian noise"),
+        ("heavy_tailed", "1,200 steps on heavy-tailed noise"),
         ("procedural", "1,200 steps on procedural images"),
     ],
 )

@@ -46,6 +46,7 @@ RIGHT = {
     **dict.fromkeys(("teacher", "network", "devices.strategy", "devices.mixed_precision"), ("",)),
     **dict.fromkeys(("generator.units", "dense_generator.units", "export.formats"), ((),)),
     "synthesis.class_prior": ((),),
+    "extraction.dropout": ((), (0,)),
     # Without data; which there are is TFDS's business.
     "data.name": WORDS,
     **dict.fromkeys(("data.image_shape", "data.label_names"), ((),)),

@@ -12,7 +12,7 @@ from kegnet_tf.extraction import DenseGenerator
 from kegnet_tf.synthesis import Source
 
 MIXTURE = {"kegnet": 1.0, "procedural": 3.0}
-TABLE = MIXTURE, {"kegnet": 1.0, "gaussian": 3.0}
+TABLE = MIXTURE, {"kegnet": 1.0, "heavy_tailed": 3.0}
 
 
 class Constant:
@@ -119,6 +119,48 @@ def test_mixture_for_a_table_has_noise_in_place_of_images(classifier):
     assert np.mean(x[:, 0] == 7.0) == 0.25
     for (one, _), (other, _) in zip(*drawn, strict=True):
         assert_array_equal(one, other)
+
+
+def test_heavy_tailed_data_are_students_t_of_variance_1(classifier):
+    x, _ = Source(classifier, "heavy_tailed").sample(4000, seed=0)
+    # Quantiles of t with 3 degrees of freedom, from a table, over the root of 3.
+    for share, quantile in ((0.5, 0.0), (0.75, 0.765), (0.95, 2.353), (0.995, 5.841)):
+        assert_allclose(np.quantile(x, share), quantile / 3**0.5, rtol=0.12, atol=0.03)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "kegnet+"])
+def test_balance_gives_every_class_that_the_teacher_answers_with_as_many_rows(name):
+    rare = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    rare.set_weights(
+        [np.diag([1.0, 1.0, 0.0]), np.array([2.0, 0.0, -99.0])]
+    )  # the third never wins
+    source = Source(rare, name, [Constant(7.0)], mixture={"heavy_tailed": 1.0})
+    for balanced, least, most in ((False, 0.02, 0.15), (True, 0.45, 0.55)):
+        drawn = dataclasses.replace(source, balanced=balanced)
+        streamed = batches(drawn, 8, batch_size=256)
+        for p in (drawn.sample(2000, seed=0)[1], np.concatenate([p for _, p in streamed])):
+            shares = np.bincount(p.argmax(axis=1), minlength=3) / len(p)
+            assert least < shares[1] < most
+            assert shares[2] == 0
+
+
+def test_balanced_rows_are_rows_of_the_source_with_the_teachers_answers(classifier):
+    source = Source(classifier, "kegnet", [Echo(0.0)], balanced=True)
+    x, p = source.sample(64, seed=0)
+    unbalanced = batches(dataclasses.replace(source, balanced=False), 4, batch_size=64)
+    drawn = np.concatenate([rows for rows, _ in unbalanced])
+    assert {*map(tuple, x.tolist())} <= {*map(tuple, drawn.tolist())}
+    assert_allclose(p, tf.nn.softmax(classifier(x)), rtol=1e-5)
+    again, _ = source.sample(64, seed=0)
+    assert_array_equal(x, again)
+
+
+def test_balance_leaves_images_alone(teacher):
+    plain = Source(teacher, "gaussian")
+    chosen = dataclasses.replace(plain, balanced=True)
+    for (one, _), (other, _) in zip(batches(plain, 2), batches(chosen, 2), strict=True):
+        assert_array_equal(one, other)
+    assert_array_equal(plain.sample(8, seed=0)[0], chosen.sample(8, seed=0)[0])
 
 
 @pytest.mark.slow
