@@ -197,10 +197,11 @@ def get_table_config(mode, name, label_names, num_features, num_train, rank):
     config.synthesis.batch_statistics = True  # ours
     config.extraction.learning_rate = 1e-3  # ours
     config.batch_size = 64 if paper else 128  # release; ours
-    config.synthetic_size = 6400 if paper else 20000  # release; ours
+    config.synthetic_size = 6400  # release
     config.synthesis.mixture.update(kegnet=9.0, procedural=1.0)  # ours, on validation splits
     if not quick:
         config.num_seeds = 5  # paper
         config.extraction.epochs = 20  # ours, on validation splits; release: 200
-        config.distillation.epochs = 30 if paper else 40  # ours
+        config.distillation.epochs = 30 if paper else 100  # ours
+        config.synthetic_size = 6400 if paper else 50000  # release; ours
     return config

@@ -35,7 +35,8 @@ class Source:
             training, in place of moving statistics, which belong to the labels of training and not
             to those asked for here.
         balanced: whether rows are chosen among `CANDIDATES` times as many, so that the teacher
-            answers with each class that it answers with at all equally often. Tables only: images
+            answers with each class in proportion to the root of its share among them: rare classes
+            more often than they come, and frequent ones more often than those. Tables only: images
             are left alone.
         mixture: for "kegnet+" only: share of each source, in any unit. For a table the share of
             "procedural" goes to "heavy_tailed".
@@ -226,10 +227,10 @@ def shares_of(name: str, mixture: Mapping[str, float] | None, images: bool) -> d
 
 
 def _balanced(x, p, rows, seed, step):
-    """Rows drawn, with replacement, so that each class among the answers is as likely."""
+    """Rows drawn, with replacement, so that a class is as likely as the root of its share."""
     labels = tf.argmax(p, axis=-1)
     counts = tf.reduce_sum(tf.one_hot(labels, p.shape[-1]), axis=0)
-    odds = -tf.math.log(tf.gather(counts, labels))[None]
+    odds = -0.5 * tf.math.log(tf.gather(counts, labels))[None]
     place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
     chosen = tf.random.stateless_categorical(odds, rows, place)[0]
     return tf.gather(x, chosen), tf.gather(p, chosen)

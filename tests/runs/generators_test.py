@@ -60,6 +60,23 @@ class Ruined(keras.callbacks.Callback):
             weight.assign(np.full(weight.shape, np.inf))
 
 
+def test_rates_of_dropout_are_for_the_generators_in_turn_also_where_one_is_trained_at_a_time(
+    tmp_path, monkeypatch
+):
+    seen = []
+
+    def extract(teacher, networks, decoders, settings, **_):
+        seen.append(settings.dropout)
+        raise InterruptedError
+
+    run = tiny_run(tmp_path, **{"num_generators": 3, "extraction.dropout": (0.1, 0.2)})
+    monkeypatch.setattr(extraction, "extract", extract)
+    for index in range(3):
+        with pytest.raises(InterruptedError):
+            generators._train(run, [tmp_path / f"{index}.json"])
+    assert seen == [(0.1, 0.2), (0.2, 0.1), (0.1, 0.2)]
+
+
 @pytest.mark.slow
 def test_generator_that_explodes_is_stopped_and_reported_with_its_last_finite_state(
     tmp_path, caplog

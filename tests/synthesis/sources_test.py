@@ -129,19 +129,24 @@ def test_heavy_tailed_data_are_students_t_of_variance_1(classifier):
 
 
 @pytest.mark.parametrize("name", ["gaussian", "kegnet+"])
-def test_balance_gives_every_class_that_the_teacher_answers_with_as_many_rows(name):
+def test_balance_gives_every_class_the_root_of_its_share_among_the_teachers_answers(name):
     rare = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
-    rare.set_weights(
-        [np.diag([1.0, 1.0, 0.0]), np.array([2.0, 0.0, -99.0])]
-    )  # the third never wins
+    bias = np.array([2.0, 0.0, -99.0])  # the second class is rare, and the third never wins
+    rare.set_weights([np.diag([1.0, 1.0, 0.0]), bias])
     source = Source(rare, name, [Constant(7.0)], mixture={"heavy_tailed": 1.0})
-    for balanced, least, most in ((False, 0.02, 0.15), (True, 0.45, 0.55)):
-        drawn = dataclasses.replace(source, balanced=balanced)
-        streamed = batches(drawn, 8, batch_size=256)
-        for p in (drawn.sample(2000, seed=0)[1], np.concatenate([p for _, p in streamed])):
-            shares = np.bincount(p.argmax(axis=1), minlength=3) / len(p)
-            assert least < shares[1] < most
-            assert shares[2] == 0
+    chosen = dataclasses.replace(source, balanced=True)
+
+    def share(p):
+        shares = np.bincount(p.argmax(axis=1), minlength=3) / len(p)
+        assert shares[2] == 0
+        return shares[1]
+
+    before = share(source.sample(8000, seed=1)[1])
+    assert before < 0.15
+    expected = before**0.5 / (before**0.5 + (1 - before) ** 0.5)
+    streamed = np.concatenate([p for _, p in batches(chosen, 8, batch_size=256)])
+    for p in (chosen.sample(2000, seed=0)[1], streamed):
+        assert_allclose(share(p), expected, atol=0.04)
 
 
 def test_balanced_rows_are_rows_of_the_source_with_the_teachers_answers(classifier):
