@@ -3,7 +3,7 @@
     kegnet-teacher --dataset=shuttle --output=shuttle.keras
     kegnet --dataset=shuttle
 
-Some 5 minutes on two busy cores, with five students. They are at 99.7 %, the teacher at 99.8 %.
+Some 8 minutes on two busy cores, with five students. They are at 99.7 %, the teacher at 99.8 %.
 docs/results.md has more.
 """
 
