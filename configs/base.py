@@ -30,8 +30,8 @@ def parse(mode):
 def get_config(mode=""):
     """The defaults that all presets share.
 
-    What a recipe sets holds for any teacher: it looks at no more than whether there is BatchNorm,
-    and whether the teacher expects images.
+    What a recipe sets holds for any teacher: it looks at no more than whether there is BatchNorm or
+    dropout, and whether the teacher expects images.
 
     Args:
         mode: words for `parse`.

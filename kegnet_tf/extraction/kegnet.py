@@ -100,9 +100,7 @@ class KegNet(keras.Model):
         watched = teachers.watched(self.teacher) if settings.gamma else (None, [])
         self.watched, self.norms = (watched[0] or self.teacher), watched[1]
         self.seed = seed
-        # Under dropout; nobody looks for it at rate 0, where any teacher will do.
-        off = self.settings.dropout and not any(self.settings.dropout)
-        self.stochastic = None if off else self._stochastic()
+        self.stochastic = self._stochastic(settings.dropout)
         largest = min(self.teacher.input_shape[1:3]) // 8 if images else 0
         self.jitter = min(settings.jitter, largest)
         self.optimizer.build(self.learned_variables)
@@ -120,11 +118,12 @@ class KegNet(keras.Model):
     def call(self, inputs, training=None):
         return self.generator(inputs, training=training)
 
-    def _stochastic(self):
-        """The model that is watched, under dropout; None where it has none."""
-        found = teachers.stochastic(self.watched, put_in=bool(self.settings.dropout))
-        rates = self.rates(found, 0)
-        return found if any(rates) else None
+    def _stochastic(self, given):
+        """The model that is watched, under dropout; None where there is none for any generator."""
+        if given and not any(given):  # nobody looks for it then, and any teacher will do
+            return None
+        found = teachers.stochastic(self.watched, put_in=bool(given))
+        return found if found.shapes and any(given or found.rates) else None
 
     def rates(self, stochastic: teachers.Stochastic, index: int) -> Sequence[float]:
         """Of each scale of the teacher's dropout, for the generator of an index."""

@@ -149,7 +149,7 @@ class Source:
         return tf.random.stateless_normal((rows, *self._shape), [seed, step])
 
     def _heavy_tailed(self, seed, step, rows):
-        """T with 3 degrees of freedom over the root of 3: a normal over the norm of three."""
+        """Student's t with 3 degrees of freedom, over its deviation: a normal over three's norm."""
         place = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
         own, others = tf.unstack(tf.random.split(place, 2))
         normal = tf.random.stateless_normal((rows, *self._shape), own)
