@@ -4,7 +4,13 @@ from kegnet_tf.extraction.decoder import Decoder
 from kegnet_tf.extraction.devices import Devices, apply_gradients, compilation, copies
 from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator
 from kegnet_tf.extraction.kegnet import ClassBalance, KegNet
-from kegnet_tf.extraction.latents import check_labels, derive_seed, sample, stream
+from kegnet_tf.extraction.latents import (
+    check_labels,
+    derive_seed,
+    sample,
+    stream,
+    stream_together,
+)
 from kegnet_tf.extraction.losses import (
     DISTANCES,
     TERMS,
@@ -16,7 +22,7 @@ from kegnet_tf.extraction.losses import (
 from kegnet_tf.extraction.recognition import GeneratorResult, least_recognition, recognition
 from kegnet_tf.extraction.resuming import WRITER, partial_name
 from kegnet_tf.extraction.settings import ExtractionSettings
-from kegnet_tf.extraction.together import Ensemble, stream_together
+from kegnet_tf.extraction.together import Ensemble
 from kegnet_tf.extraction.training import extract, trained_together
 
 __all__ = [

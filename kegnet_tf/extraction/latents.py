@@ -121,3 +121,26 @@ def stream(
         .map(lambda step: sample(seed, step, batch_size, num_classes, latent_dim, labels))
         .prefetch(2)
     )
+
+
+def stream_together(
+    seeds: Sequence[int], batch_size: int, num_classes: int, latent_dim: int, start: int = 0
+) -> tf.data.Dataset:
+    """Endless streams of latents and labels, one for each seed, stacked.
+
+    Args:
+        seeds: k integers.
+        batch_size: rows of a batch of each.
+        num_classes: length of y.
+        latent_dim: length of z.
+        start: the first batch's place.
+
+    Returns:
+        A `tf.data.Dataset` of (y, z), [k, batch, num_classes] and [k, batch, latent_dim]; row by
+        row what `stream` gives that seed.
+    """
+    shape = batch_size, num_classes, latent_dim
+    streams = [stream(seed, *shape, start=start) for seed in seeds]
+    return tf.data.Dataset.zip(*streams).map(
+        lambda *pairs: tuple(map(tf.stack, zip(*pairs, strict=True)))
+    )

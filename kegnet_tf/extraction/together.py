@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kegnet_tf.extraction import latents
 from kegnet_tf.extraction.devices import apply_gradients
 from kegnet_tf.extraction.kegnet import KegNet, balance
+from kegnet_tf.extraction.settings import ExtractionSettings
 
 
 class Ensemble(KegNet):
@@ -62,8 +62,28 @@ class Ensemble(KegNet):
         rows = np.concatenate([_joined(member, 1) for member in members])
         return self._add(name, rows.shape, lambda shape, dtype: rows)
 
-    def compile(self, *args, **kwargs):
-        super().compile(*args, **kwargs)
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str,
+        settings: ExtractionSettings | None = None,
+        seeds: Sequence[int] | None = None,
+        **kwargs,
+    ) -> None:
+        """Configures training.
+
+        Args:
+            optimizer: a Keras optimiser.
+            settings: as in `KegNet.compile`.
+            seeds: one integer for each pair, of what dropout leaves out; None for 0 to k - 1.
+            **kwargs: of `keras.Model.compile`.
+
+        Raises:
+            ValueError: if there is not one seed for each pair.
+        """
+        k = self.rows.shape[0]
+        seeds = range(k) if seeds is None else seeds
+        check_length("seeds", seeds, range(k))
+        super().compile(optimizer, settings, seeds, **kwargs)
         self.names = [metric.name for metric in super().metrics[:-1]]
         self.sums = self._add("sums", (len(self.names) + 1, self.counts.shape[0]), "zeros")
 
@@ -78,7 +98,7 @@ class Ensemble(KegNet):
     def train_step(self, data):
         y, z = data  # [k, batch, num_classes] and [k, batch, latent_dim]
         k = self.rows.shape[0]
-        drawn = [self.draw_scales(y.shape[1], self.seed[index], index) for index in range(k)]
+        drawn = [self.draw_scales(y.shape[1], seed, index) for index, seed in enumerate(self.seed)]
         scales = [tf.stack(each) for each in zip(*drawn, strict=True)]
         learned = _parts(self.rows.value, self.learned)
         moving = _parts(self.statistics.value, self.moving)
@@ -112,29 +132,6 @@ class Ensemble(KegNet):
         *means, _ = tf.unstack(self.sums / tf.maximum(self.sums[-1], 1.0))
         balances = balance(self.counts)
         return dict(zip([*self.names, "class_balance"], [*means, balances], strict=True))
-
-
-def stream_together(
-    seeds: Sequence[int], batch_size: int, num_classes: int, latent_dim: int, start: int = 0
-) -> tf.data.Dataset:
-    """Endless streams of latents and labels, one for each seed, stacked.
-
-    Args:
-        seeds: k integers.
-        batch_size: rows of a batch of each.
-        num_classes: length of y.
-        latent_dim: length of z.
-        start: the first batch's place.
-
-    Returns:
-        A `tf.data.Dataset` of (y, z), [k, batch, num_classes] and [k, batch, latent_dim]; row by
-        row what `stream` gives that seed.
-    """
-    shape = batch_size, num_classes, latent_dim
-    streams = [latents.stream(seed, *shape, start=start) for seed in seeds]
-    return tf.data.Dataset.zip(*streams).map(
-        lambda *pairs: tuple(map(tf.stack, zip(*pairs, strict=True)))
-    )
 
 
 class Members(keras.callbacks.Callback):

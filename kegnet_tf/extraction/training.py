@@ -11,7 +11,7 @@ from kegnet_tf.extraction.devices import Devices, compilation, copies
 from kegnet_tf.extraction.kegnet import KegNet
 from kegnet_tf.extraction.resuming import Backup, LastFinite
 from kegnet_tf.extraction.settings import ExtractionSettings
-from kegnet_tf.extraction.together import Ensemble, Members, check_length, stream_together
+from kegnet_tf.extraction.together import Ensemble, Members, check_length
 
 
 def extract(
@@ -111,7 +111,7 @@ def _train_together(teacher, generators, decoders, settings, seeds, backup, call
     members = [KegNet(teacher, *pair) for pair in zip(generators, decoders, strict=True)]
     for member in members:
         member.compile(adam, settings)  # the same one, which counts the steps for callbacks
-    data = functools.partial(stream_together, seeds, *_shape(generators[0], settings))
+    data = functools.partial(latents.stream_together, seeds, *_shape(generators[0], settings))
     _fit(ensemble, data, settings, [Members(members, callbacks)], backup, verbose)
     return [member.history for member in members]
 

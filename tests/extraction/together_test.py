@@ -266,3 +266,12 @@ def test_networks_that_are_not_alike_are_refused(teacher):
         together(teacher, ([*generators[:2], *pairs(1, units=7)[0]], decoders))
     with pytest.raises(ValueError, match="`decoders` must be as many as `generators`"):
         extraction.Ensemble(teacher, generators, decoders[:2])
+
+
+def test_generators_compiled_by_hand_have_a_seed_each(teacher):
+    generators, decoders = pairs()
+    ensemble = extraction.Ensemble(teacher, generators, decoders)
+    ensemble.compile("adam")
+    assert [*ensemble.seed] == [0, 1, 2]
+    with pytest.raises(ValueError, match="`seeds` must be as many as `generators`.* 2 and 3."):
+        ensemble.compile("adam", seeds=(1, 2))
