@@ -76,6 +76,7 @@ def get_config(mode=""):
             "weight_decay": 0.0,  # ours
             "flip": False,  # ours
             "shift": 0.0,  # ours
+            "mixed_precision": "",
         }
     )
     config.generator = ConfigDict(
@@ -131,6 +132,7 @@ def get_config(mode=""):
             "loss": "cross_entropy" if paper else "auto",  # paper; ours
             "temperature": 1.0,  # paper
             "batch_norm": "inference" if paper else "auto",  # ours
+            "feature_weight": 0.0,
             "learning_rate": 1e-3,  # ours; decayed to 0 by a cosine
             "epochs": distillation_epochs,
             "steps_per_epoch": 200,

@@ -8,13 +8,18 @@ import tensorly.decomposition
 
 
 def tucker2(
-    kernel: np.ndarray, ranks: Sequence[int], modes: tuple[int, int], name: str, iterate: bool
+    kernel: np.ndarray,
+    ranks: Sequence[int | None],
+    modes: tuple[int, int],
+    name: str,
+    iterate: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A kernel's core and its two orthonormal factors.
 
     Args:
         kernel: [..., in, out].
-        ranks: (in, out), each in [1, channels].
+        ranks: (in, out), each in [1, channels], or one of them None for all, with the identity as
+            its factor.
         modes: the axes of the input's and of the output's channels.
         name: of the layer, for the error.
         iterate: False leaves it at the SVD start.
@@ -26,6 +31,10 @@ def tucker2(
     Raises:
         ValueError: if a rank lies outside.
     """
+    if all(rank is None for rank in ranks):
+        raise ValueError(f"`ranks` must hold a number for layer {name!r}. Received: {ranks}.")
+    pairs = zip(ranks, modes, strict=True)
+    ranks = [kernel.shape[mode] if rank is None else rank for rank, mode in pairs]
     for rank, mode in zip(ranks, modes, strict=True):
         if not 1 <= rank <= kernel.shape[mode]:
             raise ValueError(

@@ -19,7 +19,7 @@ class LayerReport:
 
     Attributes:
         name: its path, "outer/inner" inside a nested model.
-        ranks: (in, out); None where it was left alone.
+        ranks: (in, out), None for a side without a factor; None where it was left alone.
         parameters: (before, after).
         multiply_adds: (before, after), of one example over all calls; None where an input's size
             is open.
@@ -28,7 +28,7 @@ class LayerReport:
     """
 
     name: str
-    ranks: tuple[int, int] | None
+    ranks: tuple[int | None, int | None] | None
     parameters: tuple[int, int]
     multiply_adds: tuple[int | None, int | None]
     error: float
@@ -73,7 +73,7 @@ def layer_table(rows: Sequence[LayerReport]) -> str:
     """A Markdown table of what became of each candidate; what is None stays empty."""
     table = {
         "layer": [row.name for row in rows],
-        "ranks": [row.ranks and f"({', '.join(map(str, row.ranks))})" for row in rows],
+        "ranks": [row.ranks and _pair(row.ranks) for row in rows],
         "parameters": [_count(row.parameters[0]) for row in rows],
         "then": [_count(row.parameters[1]) for row in rows],
         "multiply adds": [_count(row.multiply_adds[0]) for row in rows],
@@ -94,6 +94,10 @@ def compression_ratio(teacher: keras.Model, student: keras.Model) -> float:
     return trainable_parameters(teacher) / trainable_parameters(student)
 
 
+def _pair(ranks):
+    return f"({', '.join('all' if rank is None else str(rank) for rank in ranks)})"
+
+
 def _count(number):
     return None if number is None else f"{number:,}"
 
@@ -102,7 +106,7 @@ def _multiply_adds(layer, shapes):
     """Of one example, over one call for each input shape; None where one is open."""
     if any(None in shape[1:] for shape in shapes):
         return None
-    parts = [layer.squeeze, layer.core, layer.expand] if hasattr(layer, "ranks") else [layer]
+    parts = layer.parts if hasattr(layer, "ranks") else [layer]
     total = 0
     for shape in shapes:
         for part in parts:

@@ -30,8 +30,9 @@ def check_ranks(ranks: str | float | Sequence[int]) -> None:
         ValueError: if it is neither "vbmf", nor a share, nor two integers.
     """
     if isinstance(ranks, tuple | list):
-        if len(ranks) != 2 or not all(map(rules.is_whole, ranks)):
-            raise rules.refusal("ranks", "be two integers, (in, out)", ranks)
+        given = [rank for rank in ranks if rank is not None]
+        if len(ranks) != 2 or not given or not all(map(rules.is_whole, given)):
+            raise rules.refusal("ranks", "be two integers, (in, out), or one and None", ranks)
     elif not (isinstance(ranks, str) and ranks == "vbmf"):
         check_share("ranks", ranks, "be 'vbmf', a pair (in, out) or a fraction in")
 
@@ -58,6 +59,9 @@ def choose(
 ) -> tuple[int, int] | str:
     """Ranks for one layer by "vbmf", a fraction, a pair, or a share of the spectrum.
 
+    But for a pair, which is taken as it is, no factor is kept that says nothing: a matrix has two,
+    and a side of full rank has none.
+
     Args:
         layer: a built `Conv2D` of one group, or `Dense`.
         ranks: "vbmf", a fraction of the channels in (0, 1], or a pair (in, out).
@@ -65,10 +69,11 @@ def choose(
             where it is not None, `ranks` counts only if it is a pair.
 
     Returns:
-        (in, out), or a text that says why the layer is left alone.
+        (in, out), None for a side without a factor, or a text that says why the layer is left
+        alone.
     """
     if isinstance(ranks, tuple | list):
-        return tuple(int(rank) for rank in ranks)
+        return tuple(None if rank is None else int(rank) for rank in ranks)
     if energy is not None:
         pair = _on_both_sides(layer, lambda unfolding: _energy_rank(unfolding, energy))
     elif isinstance(ranks, str) and ranks == "vbmf":
@@ -79,7 +84,7 @@ def choose(
     # One side of a core spans no more than the other side times the window.
     pair = min(pair[0], window * pair[1]), min(pair[1], window * pair[0])
     shrinks = _factors_size(_shape(layer), *pair) < window * size_in * size_out
-    return pair if shrinks else "would not shrink"
+    return _without_idle(_shape(layer), pair) if shrinks else "would not shrink"
 
 
 def _on_both_sides(layer, rank_of):
@@ -106,7 +111,8 @@ def spend(
         ratio: `total` over those of the student, at least 1.
 
     Returns:
-        By layer, (in, out) or a text that says why it is left alone.
+        By layer, (in, out), None for a side without a factor, or a text that says why it is left
+        alone.
 
     Raises:
         ValueError: if `ratio` is out of reach.
@@ -123,7 +129,8 @@ def spend(
     answers = {}
     for layer, (ranks, _, _), pick in zip(layers, menus, picks, strict=True):
         spared = "worth its size" if len(ranks) else "would not shrink"
-        answers[layer] = tuple(ranks[pick].tolist()) if pick < len(ranks) else spared
+        pair = _without_idle(_shape(layer), ranks[pick].tolist()) if pick < len(ranks) else spared
+        answers[layer] = pair
     return answers
 
 
@@ -177,9 +184,22 @@ def _shape(layer):
     return math.prod(window), size_in, size_out
 
 
+def _without_idle(shape, pair):
+    """Ranks with None for each side whose factor would say nothing."""
+    window, *sizes = shape
+    if window == 1:  # a matrix: its core and its squeeze are one
+        return None, pair[1]
+    return tuple(None if rank == size else rank for rank, size in zip(pair, sizes, strict=True))
+
+
 def _factors_size(shape, r_in, r_out):
+    """Parameters of the factors that `_without_idle` leaves, for ranks or arrays of them."""
     window, size_in, size_out = shape
-    return size_in * r_in + window * r_in * r_out + r_out * size_out
+    if window == 1:
+        return r_out * (size_in + size_out)
+    squeeze = np.where(r_in == size_in, 0, size_in * r_in)
+    expand = np.where(r_out == size_out, 0, r_out * size_out)
+    return squeeze + window * r_in * r_out + expand
 
 
 def _unfoldings(layer):

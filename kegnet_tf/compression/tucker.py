@@ -10,17 +10,56 @@ from kegnet_tf.compression import decomposition
 _CORE = ("strides", "padding", "dilation_rate")  # of a convolution, besides its kernel's size
 
 
+class _Factors(keras.layers.Layer):
+    """What Tucker layers share: their factors, one after another.
+
+    Attributes:
+        parts: `squeeze`, `core` and `expand`, but for those that there are not.
+    """
+
+    def _set(self, ranks, squeeze, core, expand):
+        self.ranks = tuple(ranks)
+        self.squeeze, self.core, self.expand = squeeze, core, expand
+        self.parts = [part for part in (squeeze, core, expand) if part is not None]
+
+    def set_factors(self, u_in, core, u_out, bias):
+        """Sets the weights of the factors that there are; the last one has the bias."""
+        kernels = [
+            kernel
+            for part, kernel in ((self.squeeze, u_in), (self.core, core), (self.expand, u_out))
+            if part is not None
+        ]
+        for part, kernel in zip(self.parts, kernels, strict=True):
+            part.set_weights([kernel, *(bias if part is self.parts[-1] else [])])
+
+    def build(self, input_shape):
+        for layer in self.parts:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, inputs):
+        for layer in self.parts:
+            inputs = layer(inputs)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        for layer in self.parts:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+
 @keras.saving.register_keras_serializable(package="kegnet_tf")
-class TuckerConv2D(keras.layers.Layer):
+class TuckerConv2D(_Factors):
     """A 2-D convolution whose kernel is Tucker-decomposed over its channels.
 
-    Three convolutions in a row: `squeeze`, 1x1, from the input channels to `ranks[0]`; `core`, of
-    the original kernel size, strides, padding and dilation, to `ranks[1]`; `expand`, 1x1, to
-    `filters`, with the bias and the activation.
+    Up to three convolutions in a row: `squeeze`, 1x1, from the input channels to `ranks[0]`;
+    `core`, of the original kernel size, strides, padding and dilation, to `ranks[1]`; `expand`,
+    1x1, to `filters`. The last one has the bias and the activation. A side whose rank is None has
+    no factor: the core reads all input channels, or writes all filters.
 
     Args:
         filters: output channels.
-        ranks: (in, out), the channels of the core.
+        ranks: (in, out), the channels of the core; one of them may be None.
         kernel_size: (height, width) of the core.
         activation: of the output.
         use_bias: whether the output has a bias.
@@ -31,7 +70,7 @@ class TuckerConv2D(keras.layers.Layer):
     def __init__(
         self,
         filters: int,
-        ranks: Sequence[int],
+        ranks: Sequence[int | None],
         kernel_size: int | Sequence[int],
         activation=None,
         use_bias: bool = True,
@@ -40,25 +79,30 @@ class TuckerConv2D(keras.layers.Layer):
         core = {name: kwargs.pop(name) for name in _CORE if name in kwargs}
         shared = {"data_format": kwargs.pop("data_format", None)}
         super().__init__(**kwargs)
-        self.ranks = tuple(ranks)
+        r_in, r_out = ranks
         shared["dtype"] = self.dtype_policy
-        self.squeeze = keras.layers.Conv2D(ranks[0], 1, use_bias=False, name="squeeze", **shared)
-        self.core = keras.layers.Conv2D(
-            ranks[1], kernel_size, use_bias=False, name="core", **core, **shared
-        )
-        self.expand = keras.layers.Conv2D(
-            filters, 1, activation=activation, use_bias=use_bias, name="expand", **shared
+        last = {"activation": activation, "use_bias": use_bias}
+        inner = {"use_bias": False}
+
+        def conv(filters, size, name, options):
+            return keras.layers.Conv2D(filters, size, name=name, **options, **shared)
+
+        self._set(
+            ranks,
+            conv(r_in, 1, "squeeze", inner) if r_in else None,
+            conv(r_out or filters, kernel_size, "core", {**core, **(inner if r_out else last)}),
+            conv(filters, 1, "expand", last) if r_out else None,
         )
 
     @classmethod
     def from_layer(
-        cls, layer: keras.layers.Conv2D, ranks: Sequence[int], iterate: bool = True
+        cls, layer: keras.layers.Conv2D, ranks: Sequence[int | None], iterate: bool = True
     ) -> "TuckerConv2D":
         """Decomposes a convolution by higher-order orthogonal iteration from an SVD start.
 
         Args:
             layer: a built `keras.layers.Conv2D` with one group.
-            ranks: (in, out), each in [1, channels].
+            ranks: (in, out), each in [1, channels], or one of them None for no factor there.
             iterate: False leaves it at the SVD start, one SVD for each side's unfolding.
 
         Returns:
@@ -90,81 +134,78 @@ class TuckerConv2D(keras.layers.Layer):
         channels[-1 if layer.data_format == "channels_last" else 1] = kernel.shape[2]
         tucker.build(tuple(channels))
         bias = [layer.bias] if layer.use_bias else []
-        for part, weights in (
-            (tucker.squeeze, [u_in[None, None]]),
-            (tucker.core, [core]),
-            (tucker.expand, [u_out.T[None, None], *bias]),
-        ):
-            part.set_weights(weights)
+        tucker.set_factors(u_in[None, None], core, u_out.T[None, None], bias)
         return tucker
 
     def dense_kernel(self):
         """The kernel that the factors stand for, [height, width, in, out]."""
-        squeeze, core, expand = self.squeeze.kernel, self.core.kernel, self.expand.kernel
-        return ops.einsum("ip,hwpq,qo->hwio", squeeze[0, 0], core, expand[0, 0])
-
-    def build(self, input_shape):
-        for layer in (self.squeeze, self.core, self.expand):
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
-
-    def call(self, inputs):
-        return self.expand(self.core(self.squeeze(inputs)))
-
-    def compute_output_shape(self, input_shape):
-        for layer in (self.squeeze, self.core, self.expand):
-            input_shape = layer.compute_output_shape(input_shape)
-        return input_shape
+        kernel = self.core.kernel
+        if self.squeeze is not None:
+            kernel = ops.einsum("ip,hwpq->hwiq", self.squeeze.kernel[0, 0], kernel)
+        return kernel if self.expand is None else kernel @ self.expand.kernel[0, 0]
 
     def get_config(self):
+        last = self.parts[-1]
         return {
             **super().get_config(),
-            "filters": self.expand.filters,
+            "filters": last.filters,
             "ranks": self.ranks,
             "kernel_size": self.core.kernel_size,
             "strides": self.core.strides,
             "padding": self.core.padding,
             "data_format": self.core.data_format,
             "dilation_rate": self.core.dilation_rate,
-            "activation": keras.activations.serialize(self.expand.activation),
-            "use_bias": self.expand.use_bias,
+            "activation": keras.activations.serialize(last.activation),
+            "use_bias": last.use_bias,
         }
 
 
 @keras.saving.register_keras_serializable(package="kegnet_tf")
-class TuckerDense(keras.layers.Layer):
+class TuckerDense(_Factors):
     """A dense layer whose kernel is Tucker-decomposed over its input and its output.
 
-    Three dense layers in a row: `squeeze` to `ranks[0]` units, `core` to `ranks[1]`, `expand` to
-    `units`, with the bias and the activation.
+    Up to three dense layers in a row: `squeeze` to `ranks[0]` units, `core` to `ranks[1]`, `expand`
+    to `units`. The last one has the bias and the activation. A matrix needs two, (None, rank).
 
     Args:
         units: length of the output.
-        ranks: (in, out), the sides of the core.
+        ranks: (in, out), the sides of the core; one of them may be None, for no factor there.
         activation: of the output.
         use_bias: whether the output has a bias.
         **kwargs: of `keras.layers.Layer`.
     """
 
     def __init__(
-        self, units: int, ranks: Sequence[int], activation=None, use_bias: bool = True, **kwargs
+        self,
+        units: int,
+        ranks: Sequence[int | None],
+        activation=None,
+        use_bias: bool = True,
+        **kwargs,
     ):
         super().__init__(**kwargs)
-        self.ranks = tuple(ranks)
-        dtype = self.dtype_policy
-        self.squeeze = keras.layers.Dense(ranks[0], use_bias=False, name="squeeze", dtype=dtype)
-        self.core = keras.layers.Dense(ranks[1], use_bias=False, name="core", dtype=dtype)
-        self.expand = keras.layers.Dense(units, activation, use_bias, name="expand", dtype=dtype)
+        r_in, r_out = ranks
+        last, inner = (activation, use_bias), (None, False)
+
+        def dense(units, name, options):
+            return keras.layers.Dense(units, *options, name=name, dtype=self.dtype_policy)
+
+        self._set(
+            ranks,
+            dense(r_in, "squeeze", inner) if r_in else None,
+            dense(r_out or units, "core", inner if r_out else last),
+            dense(units, "expand", last) if r_out else None,
+        )
 
     @classmethod
     def from_layer(
-        cls, layer: keras.layers.Dense, ranks: Sequence[int], iterate: bool = True
+        cls, layer: keras.layers.Dense, ranks: Sequence[int | None], iterate: bool = True
     ) -> "TuckerDense":
         """Decomposes a dense layer by higher-order orthogonal iteration from an SVD start.
 
         Args:
             layer: a built `keras.layers.Dense`.
-            ranks: (in, out), each in [1, length].
+            ranks: (in, out), each in [1, length], or one of them None for no factor there.
             iterate: changes nothing: the SVD of a matrix is where iterations would end.
 
         Returns:
@@ -184,37 +225,24 @@ class TuckerDense(keras.layers.Layer):
             dtype=layer.dtype_policy,
         )
         tucker.build((None, kernel.shape[0]))
-        bias = [layer.bias] if layer.use_bias else []
-        for part, weights in (
-            (tucker.squeeze, [u_in]),
-            (tucker.core, [core]),
-            (tucker.expand, [u_out.T, *bias]),
-        ):
-            part.set_weights(weights)
+        tucker.set_factors(u_in, core, u_out.T, [layer.bias] if layer.use_bias else [])
         return tucker
 
     def dense_kernel(self):
         """The kernel that the factors stand for, [in, out]."""
-        return self.squeeze.kernel @ self.core.kernel @ self.expand.kernel
-
-    def build(self, input_shape):
-        for layer in (self.squeeze, self.core, self.expand):
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
-
-    def call(self, inputs):
-        return self.expand(self.core(self.squeeze(inputs)))
-
-    def compute_output_shape(self, input_shape):
-        return self.expand.compute_output_shape(input_shape)
+        kernel = self.parts[0].kernel
+        for part in self.parts[1:]:
+            kernel = kernel @ part.kernel
+        return kernel
 
     def get_config(self):
+        last = self.parts[-1]
         return {
             **super().get_config(),
-            "units": self.expand.units,
+            "units": last.units,
             "ranks": self.ranks,
-            "activation": keras.activations.serialize(self.expand.activation),
-            "use_bias": self.expand.use_bias,
+            "activation": keras.activations.serialize(last.activation),
+            "use_bias": last.use_bias,
         }
 
 

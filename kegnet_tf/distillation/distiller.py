@@ -1,8 +1,11 @@
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
 from kegnet_tf import extraction, teachers
 from kegnet_tf.distillation import losses
+from kegnet_tf.distillation.features import Features, feature_loss
 from kegnet_tf.distillation.settings import Choice
 
 
@@ -26,6 +29,9 @@ class Distiller(keras.Model):
         optimizer: keras.optimizers.Optimizer,
         choice: Choice | None = None,
         temperature: float = 1.0,
+        features: Features | None = None,
+        variances: Sequence[float] = (),
+        feature_weight: float = 0.0,
         **kwargs,
     ):
         """Configures training.
@@ -35,10 +41,14 @@ class Distiller(keras.Model):
             choice: loss and mode of BatchNorm, neither of them "auto"; None for the paper's loss in
                 inference mode.
             temperature: of the cross entropy, above 0.
+            features: of the student and its teacher, which the student is to match; or None.
+            variances: of each of the teacher's features.
+            feature_weight: of their error in the loss, 0 or more.
             **kwargs: of `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
         self.choice, self.temperature = choice or Choice(), temperature
+        self.features, self.variances, self.feature_weight = features, variances, feature_weight
         norms = teachers.layers_of_kind(self.student, keras.layers.BatchNormalization)
         self.training = self.choice.batch_norm == "training" and any(norms)
         self.optimizer.build(self.student.trainable_variables)
@@ -58,9 +68,17 @@ class Distiller(keras.Model):
 
     def train_step(self, data):
         x, p, *_ = data  # `train_on_batch` adds the weights of none
+        if self.features:
+            _, *targets = self.features.teacher(x, training=False)
         with tf.GradientTape() as tape:
-            logits = tf.cast(self.student(x, training=self.training), tf.float32)
+            if self.features:
+                logits, *outputs = self.features.student(x, training=self.training)
+            else:
+                logits = self.student(x, training=self.training)
+            logits = tf.cast(logits, tf.float32)
             loss = self.compute_distillation_loss(p, logits)
+            if self.features:
+                loss += self.feature_weight * feature_loss(targets, outputs, self.variances)
             # The gradients of the replicas are added up.
             share = loss / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)

@@ -33,6 +33,8 @@ class DistillationSettings:
             cross entropy agrees clearly better with the teacher after a pilot.
         temperature: of the cross entropy, above 0; the paper has 1.
         batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot.
+        feature_weight: of the error of features, the outputs of decomposed layers, in units of the
+            teacher's variance; 0 or more.
         learning_rate: Adam's, at the start, in (0, 1]; a cosine takes it to 0.
         epochs: times `steps_per_epoch` steps.
         steps_per_epoch: steps in an epoch.
@@ -47,6 +49,7 @@ class DistillationSettings:
     loss: str = "cross_entropy"
     temperature: float = 1.0
     batch_norm: str = "inference"
+    feature_weight: float = 0.0
     learning_rate: float = 1e-4
     epochs: int = 20
     steps_per_epoch: int = 500
@@ -57,6 +60,7 @@ class DistillationSettings:
         rules.choice("loss", self.loss, (*LOSSES, "auto"))
         rules.positive("temperature", self.temperature)
         rules.choice("batch_norm", self.batch_norm, (*MODES, "auto"))
+        rules.number("feature_weight", self.feature_weight)
         rules.positive("learning_rate", self.learning_rate, 1)
         rules.whole("epochs", self.epochs)
         rules.whole("steps_per_epoch", self.steps_per_epoch)

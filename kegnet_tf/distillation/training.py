@@ -9,6 +9,7 @@ import tensorflow as tf
 from kegnet_tf import extraction, teachers
 from kegnet_tf.distillation import pilots
 from kegnet_tf.distillation.distiller import Distiller
+from kegnet_tf.distillation.features import features
 from kegnet_tf.distillation.settings import Choice, DistillationSettings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def distil(
     held_out: tuple[np.ndarray, np.ndarray],
     settings: DistillationSettings | None = None,
     *,
+    teacher: keras.Model | None = None,
     devices: extraction.Devices | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 2,
@@ -47,6 +49,8 @@ def distil(
         data: endless dataset of (x, p), as from `synthesis.Source.stream`.
         held_out: (x, p) arrays, kept from training, on which agreement is measured each epoch.
         settings: see `DistillationSettings`; None for its defaults.
+        teacher: whose features the student is to match, where the settings give that a weight; a
+            model of the same layers, from the same x.
         devices: how several devices share a step, and what the layers compute in.
         callbacks: Keras callbacks.
         verbose: as in `keras.Model.fit`.
@@ -67,17 +71,17 @@ def distil(
                 selection="last",
                 jit_compile=False,
             )
-            history = _fit(student, data, held_out, pilot, tried, devices, (), 0)
+            history = _fit(student, teacher, data, held_out, pilot, tried, devices, (), 0)
             student.set_weights(start)
             return history.history["val_agreement"][-1]
 
         choice = pilots.choose(student, choice, agreement)
         logger.info("Pilots chose loss %s, BatchNorm in %s mode.", choice.loss, choice.batch_norm)
-    history = _fit(student, data, held_out, settings, choice, devices, callbacks, verbose)
+    history = _fit(student, teacher, data, held_out, settings, choice, devices, callbacks, verbose)
     return Distilled(history, choice)
 
 
-def _fit(student, data, held_out, settings, choice, devices, callbacks, verbose):
+def _fit(student, teacher, data, held_out, settings, choice, devices, callbacks, verbose):
     """Trains with one choice; Keras' `History`."""
     epochs, steps = settings.epochs, settings.steps_per_epoch
     batch_size = data.element_spec[0].shape[0] or 0  # 0: not known
@@ -89,15 +93,20 @@ def _fit(student, data, held_out, settings, choice, devices, callbacks, verbose)
                 "val_agreement", patience=epochs, mode="max", restore_best_weights=True
             )
         )
+    models = [student, teacher] if teacher and settings.feature_weight else [student]
     with (
-        extraction.copies([student], batch_size, devices) as (trained,),
+        extraction.copies(models, batch_size, devices) as (trained, *others),
         teachers.without_dropout(trained),
     ):
+        found = features(trained, *others) if others else None
         distiller = Distiller(trained, dtype=devices.policy)
         distiller.compile(
             keras.optimizers.Adam(schedule),
             choice,
             settings.temperature,
+            found,
+            found.variances(held_out[0]) if found else (),
+            settings.feature_weight,
             **extraction.compilation(settings.jit_compile, steps),
         )
         return distiller.fit(

@@ -11,7 +11,6 @@ from kegnet_tf import teachers
 from kegnet_tf.teachers import rules
 
 STRATEGIES = ("", "mirrored")
-PRECISIONS = ("", "bfloat16", "float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Devices:
 
     def __post_init__(self):
         rules.choice("strategy", self.strategy, STRATEGIES)
-        rules.choice("mixed_precision", self.mixed_precision, PRECISIONS)
+        rules.choice("mixed_precision", self.mixed_precision, teachers.PRECISIONS)
 
     def check_batch(self, batch_size: int) -> None:
         """Refuses a batch that the devices cannot share equally.

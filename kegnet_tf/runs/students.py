@@ -104,6 +104,7 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
                 data or stream(run, arm, seed),
                 run.held_out,
                 settings,
+                teacher=run.teacher,
                 devices=run.devices,
                 callbacks=[run.log_curves(run.workdir / "tensorboard" / path.stem), *callbacks],
             )

@@ -25,11 +25,13 @@ from kegnet_tf.teachers.preprocessing import (
     standardised,
     unstandardised,
 )
+from kegnet_tf.teachers.showing import showing
 from kegnet_tf.teachers.stochastic import Stochastic, stochastic
-from kegnet_tf.teachers.training import TrainingSettings, train
+from kegnet_tf.teachers.training import PRECISIONS, TrainingSettings, train
 
 __all__ = [
     "NETWORKS",
+    "PRECISIONS",
     "Loading",
     "LogProbabilities",
     "Pixels",
@@ -52,6 +54,7 @@ __all__ = [
     "read_model",
     "rebuilt",
     "rules",
+    "showing",
     "standardise",
     "standardised",
     "stochastic",

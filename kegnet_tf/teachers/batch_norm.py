@@ -4,6 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kegnet_tf.teachers.showing import showing
+
+_NORM = keras.layers.BatchNormalization
+
 
 def watched(
     teacher: keras.Model,
@@ -20,33 +24,8 @@ def watched(
         input of each BatchNorm, [batch, ..., channels] where its axis is the last, or to the logits
         alone where there is none; and those layers, in order.
     """
-    layers, tensors = [], []
-
-    def call(layer, *args, **kwargs):
-        if _is_chain(layer):
-            # A model of its own, since a clone starts at new inputs.
-            inner, norms = watched(layer)
-            outputs, *shown = keras.tree.flatten(inner(*args))
-            layers.extend(norms)
-            tensors.extend(shown)
-            return outputs
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layers.append(layer)
-            tensors.append(args[0])
-        return layer(*args, **kwargs)
-
-    graph = keras.Model(teacher.inputs[0], teacher.outputs[0])
-    copy = keras.models.clone_model(graph, clone_function=lambda each: each, call_function=call)
-    (logits,) = copy.outputs
-    return keras.Model(copy.inputs[0], [logits, *tensors] if tensors else logits), layers
-
-
-def _is_chain(layer):
-    """Whether a layer is a model with a graph from one bare tensor to one."""
-    if isinstance(layer, keras.Sequential):
-        return layer.built
-    ends = (layer.input, layer.output) if isinstance(layer, keras.Function) else ([],)
-    return not any(map(keras.tree.is_nested, ends))
+    shown, found = showing(teacher, lambda _, layer: isinstance(layer, _NORM), inputs=True)
+    return shown, [layer for _, layer in found]
 
 
 def input_moments(model: keras.Model) -> tuple[np.ndarray, float] | None:

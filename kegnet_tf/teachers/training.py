@@ -6,7 +6,9 @@ import math
 import keras
 import numpy as np
 
-from kegnet_tf.teachers import rules
+from kegnet_tf.teachers import graphs, rules
+
+PRECISIONS = ("", "bfloat16", "float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,8 @@ class TrainingSettings:
             0 or more.
         flip: whether training images are mirrored left to right at random.
         shift: share of height and width by which training images move at most, at random.
+        mixed_precision: "bfloat16" or "float16" for layers that compute in it while they are
+            trained, and keep their weights in float32; "" for the model's own.
 
     Raises:
         ValueError: if a value is of another kind, not finite or outside its range.
@@ -32,6 +36,7 @@ class TrainingSettings:
     weight_decay: float = 0.0
     flip: bool = False
     shift: float = 0.0
+    mixed_precision: str = ""
 
     def __post_init__(self):
         rules.whole("epochs", self.epochs)
@@ -40,6 +45,7 @@ class TrainingSettings:
         rules.number("weight_decay", self.weight_decay)
         rules.flag("flip", self.flip)
         rules.number("shift", self.shift, 0, 1)
+        rules.choice("mixed_precision", self.mixed_precision, PRECISIONS)
 
 
 def train(
@@ -73,8 +79,11 @@ def train(
             layer.adapt(train_data[0])
     # A model around the model: augmentation acts in training only and is no part of what is kept,
     # nor is the optimiser, which Keras would save with a compiled model.
+    learner = model
+    if settings.mixed_precision:
+        learner = graphs.copy_with_policy(model, settings.mixed_precision, False)
     trainer = keras.Sequential(
-        [keras.Input(model.input_shape[1:]), *_augmentation(settings, seed), model]
+        [keras.Input(model.input_shape[1:]), *_augmentation(settings, seed), learner]
     )
     steps = settings.epochs * math.ceil(len(train_data[0]) / settings.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
@@ -86,7 +95,7 @@ def train(
     best = keras.callbacks.EarlyStopping(
         "val_accuracy", patience=settings.epochs, mode="max", restore_best_weights=True
     )
-    return trainer.fit(
+    history = trainer.fit(
         *train_data,
         settings.batch_size,
         settings.epochs,
@@ -94,6 +103,9 @@ def train(
         callbacks=[best],
         validation_data=valid_data,
     )
+    if learner is not model:
+        model.set_weights(learner.get_weights())
+    return history
 
 
 def _augmentation(settings, seed):

@@ -86,7 +86,8 @@ def test_an_unreachable_ratio_is_refused_with_the_largest_there_is():
     with pytest.raises(ValueError, match="`target_ratio` must lie in .* Received: 100.") as caught:
         compress(model, target_ratio=100, skip="fc.*")
     largest = float(str(caught.value).split("[1, ")[1].split("]")[0])
-    smallest = compress(model, {"conv.*": (1, 1)}, start="svd")
+    # One grey channel needs no squeeze.
+    smallest = compress(model, {"conv1": (None, 1), "conv[23]": (1, 1)}, start="svd")
     assert_allclose(largest, compression_ratio(model, smallest), atol=0.01)
     student = compress(model, target_ratio=largest, skip="fc.*", start="svd")
     assert trainable_parameters(student) == trainable_parameters(smallest)
@@ -124,7 +125,43 @@ def test_a_fraction_is_of_the_channels_but_no_more_than_the_core_spans():
         ]
     )
     rows = layer_report(model, compress(model, 0.25))
-    assert [row.ranks for row in rows] == [(3, 5), (1, 1), (1, 4)]
+    assert [row.ranks for row in rows] == [(3, 5), (None, 1), (1, 4)]
+
+
+def separable():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 6)),
+            layers.DepthwiseConv2D(3),
+            layers.Conv2D(40, 1, name="pointwise"),
+            layers.Conv2D(30, 3, name="conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(20, name="fc"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("policy", [{"ranks": 0.4}, {"ranks": "vbmf"}, {"energy": 0.8}])
+def test_a_matrix_has_two_factors_unless_a_pair_asks_for_three(policy):
+    model = separable()
+    rows = {row.name: row for row in layer_report(model, compress(model, **policy))}
+    for name, size in (("pointwise", 46), ("fc", 50)):
+        assert rows[name].ranks[0] is None
+        biases = {"pointwise": 40, "fc": 20}[name]
+        assert rows[name].parameters[1] == size * rows[name].ranks[1] + biases
+    student = compress(model, {"pointwise": (3, 3)})
+    assert student.get_layer("pointwise").ranks == (3, 3)
+    assert student.get_layer("pointwise").count_params() == 6 * 3 + 3 * 3 + 3 * 40 + 40
+
+
+def test_at_a_ratio_no_factor_is_kept_that_says_nothing():
+    model = separable()
+    rows = layer_report(model, compress(model, target_ratio=1.5))
+    sizes = {"pointwise": (6, 40), "conv": (40, 30), "fc": (30, 20)}
+    decomposed = [row for row in rows if row.ranks]
+    assert decomposed
+    for row in decomposed:
+        assert all(rank != size for rank, size in zip(row.ranks, sizes[row.name], strict=True))
 
 
 def test_vbmf_is_the_default():

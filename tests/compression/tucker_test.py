@@ -70,6 +70,39 @@ def test_dense_of_full_rank_equals_the_dense_one(arguments):
     assert_allclose(tucker(VECTORS), layer(VECTORS), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("ranks", [(None, 6), (4, None), (4, 6)])
+@pytest.mark.parametrize("options", [{}, {"activation": "relu", "strides": 2, "use_bias": False}])
+def test_convolution_without_a_factor_is_the_dense_one_at_full_rank_and_reloads(ranks, options):
+    layer = convolution(**options)
+    tucker = TuckerConv2D.from_layer(layer, ranks)
+    assert len(tucker.parts) == 3 - (None in ranks)
+    assert_allclose(tucker(IMAGES), layer(IMAGES), rtol=1e-4, atol=1e-4)
+    assert_allclose(tucker.dense_kernel(), KERNEL, rtol=1e-4, atol=1e-5)
+    copy = TuckerConv2D.from_config(tucker.get_config())
+    copy.build(IMAGES.shape)
+    copy.set_weights(tucker.get_weights())
+    assert_array_equal(copy(IMAGES), tucker(IMAGES))
+    assert copy.compute_output_shape(IMAGES.shape) == layer(IMAGES).shape
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_two_factors_of_a_matrix_say_all_that_three_do(rank):
+    two, three = (TuckerDense.from_layer(dense(), ranks) for ranks in ((None, rank), (rank, rank)))
+    assert two.count_params() == three.count_params() - rank * rank
+    assert_allclose(two.dense_kernel(), truncated(MATRIX, rank), atol=1e-5)
+    assert_allclose(two(VECTORS), three(VECTORS), rtol=1e-4, atol=1e-5)
+    copy = TuckerDense.from_config(two.get_config())
+    copy.build(VECTORS.shape)
+    assert copy.compute_output_shape(VECTORS.shape) == (2, 4)
+
+
+@pytest.mark.parametrize("make", [TuckerDense, TuckerConv2D])
+def test_a_layer_without_any_rank_is_refused(make):
+    layer = dense() if make is TuckerDense else convolution()
+    with pytest.raises(ValueError, match="`ranks` must hold a number for layer"):
+        make.from_layer(layer, (None, None))
+
+
 def test_dense_kernel_of_full_rank_equals_the_kernel():
     assert_allclose(
         TuckerConv2D.from_layer(convolution(), (4, 6)).dense_kernel(), KERNEL, rtol=1e-4, atol=1e-5

@@ -116,3 +116,13 @@ def test_trained_model_is_saved_without_its_optimiser(trained, tmp_path):
 def test_settings_are_the_defaults_of_the_presets():
     settings = dataclasses.asdict(teachers.TrainingSettings())
     assert settings == base.get_config().training.to_dict()
+
+
+def test_training_in_half_precision_leaves_a_model_of_full_precision():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    before, data = model.get_weights(), (RAW, LABELS)
+    settings = teachers.TrainingSettings(epochs=2, batch_size=2, mixed_precision="bfloat16")
+    teachers.train(model, data, data, settings, seed=0, verbose=0)
+    assert model.layers[0].compute_dtype == "float32"
+    assert not np.array_equal(before[0], model.get_weights()[0])

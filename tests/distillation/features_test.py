@@ -1,0 +1,83 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+
+from kegnet_tf import compression, distillation
+from kegnet_tf.distillation import DistillationSettings
+from kegnet_tf.distillation.features import feature_loss, features
+
+X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    keras.utils.set_random_seed(0)
+    front = [keras.layers.Dense(8, "tanh", name=f"fc{number}") for number in (1, 2, 3)]
+    return keras.Sequential([keras.Input((6,)), *front, keras.layers.Dense(3, name="fc4")])
+
+
+def student_of(teacher):
+    return compression.compress(teacher, {"fc[134]": (None, 2)})
+
+
+def test_decomposed_layers_are_paired_with_the_teachers_but_for_the_one_of_the_logits(teacher):
+    found = features(student_of(teacher), teacher)
+    assert found.paths == ["fc1", "fc3"]
+    logits, *outputs = found.teacher(X)
+    assert_allclose(logits, teacher(X), rtol=1e-6)
+    by_hand = keras.Model(teacher.inputs, teacher.get_layer("fc3").output)
+    assert_allclose(outputs[1], by_hand(X), rtol=1e-6)
+
+
+def test_layers_of_nested_models_behind_a_rescaling_are_paired(teacher):
+    inputs = keras.Input((6,))
+    outer = keras.Model(inputs, teacher(keras.layers.Rescaling(2.0)(inputs)))
+    found = features(student_of(outer), outer)
+    assert [path.split("/")[-1] for path in found.paths] == ["fc1", "fc3"]
+
+
+def test_model_without_decomposed_layers_or_of_other_names_has_none(teacher):
+    assert features(teacher, teacher) is None
+    other = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), keras.layers.Dense(3)])
+    assert features(compression.compress(other, {".*": (None, 2)}), teacher) is None
+
+
+def test_loss_is_1_for_features_that_are_their_means_and_0_for_the_teachers_own(teacher):
+    found = features(student_of(teacher), teacher)
+    _, *targets = found.teacher(X)
+    variances = found.variances(X)
+    means = [tf.ones_like(each) * tf.reduce_mean(each, axis=0) for each in targets]
+    assert_allclose(feature_loss(targets, means, variances), 1, rtol=1e-5)
+    assert feature_loss(targets, targets, variances) == 0
+
+
+@pytest.mark.parametrize("weight", [0.0, 10.0])
+def test_weight_brings_a_students_features_to_its_teachers(teacher, weight):
+    student = student_of(teacher)
+    found = features(student, teacher)
+    p = tf.nn.softmax(teacher(X)).numpy()
+    data = tf.data.Dataset.from_tensors((X, p)).repeat()
+    settings = DistillationSettings(epochs=1, steps_per_epoch=60, learning_rate=0.02)
+    settings = dataclasses.replace(settings, feature_weight=weight)
+
+    def error():
+        outputs = [model(X)[1:] for model in (found.teacher, found.student)]
+        return float(feature_loss(*outputs, found.variances(X)))
+
+    before = error()
+    distillation.distil(student, data, (X, p), settings, teacher=teacher, verbose=0)
+    assert (error() < 0.8 * before) == bool(weight)
+
+
+def test_teacher_learns_nothing(teacher):
+    before = teacher.get_weights()
+    p = tf.nn.softmax(teacher(X)).numpy()
+    data = tf.data.Dataset.from_tensors((X, p)).repeat()
+    settings = DistillationSettings(epochs=1, steps_per_epoch=3, feature_weight=1.0)
+    distillation.distil(student_of(teacher), data, (X, p), settings, teacher=teacher, verbose=0)
+    for one, other in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
