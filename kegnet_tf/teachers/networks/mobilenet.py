@@ -15,7 +15,7 @@ def mobilenet(
     A convolution of 32 channels and seven blocks of 64 to 192, the first and the fourth at half the
     size of what comes before. Its layers are called `conv` and `bn`, `block1_depthwise`,
     `block1_depthwise_bn`, `block1_pointwise`, `block1_pointwise_bn` to `block7_pointwise_bn`, and
-    `fc`; with the default arguments it has 131,306 parameters, 128,426 of them trainable.
+    `fc`; with the default arguments it has 131,306 parameters, 127,850 of them trainable.
 
     Args:
         input_shape: (height, width, channels).
