@@ -132,7 +132,8 @@ def get_config(mode=""):
             "loss": "cross_entropy" if paper else "auto",  # paper; ours
             "temperature": 1.0,  # paper
             "batch_norm": "inference" if paper else "auto",  # ours
-            "feature_weight": 0.0,
+            "features": "off" if paper else "auto",  # ours
+            "feature_weight": 10.0,  # ours
             "learning_rate": 1e-3,  # ours; decayed to 0 by a cosine
             "epochs": distillation_epochs,
             "steps_per_epoch": 200,

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -31,7 +31,7 @@ class Distiller(keras.Model):
         temperature: float = 1.0,
         features: Features | None = None,
         variances: Sequence[float] = (),
-        feature_weight: float = 0.0,
+        feature_weight: Callable[[tf.Tensor], tf.Tensor] | None = None,
         **kwargs,
     ):
         """Configures training.
@@ -43,7 +43,7 @@ class Distiller(keras.Model):
             temperature: of the cross entropy, above 0.
             features: of the student and its teacher, which the student is to match; or None.
             variances: of each of the teacher's features.
-            feature_weight: of their error in the loss, 0 or more.
+            feature_weight: function of the step that gives the weight of their error.
             **kwargs: of `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
@@ -78,7 +78,8 @@ class Distiller(keras.Model):
             logits = tf.cast(logits, tf.float32)
             loss = self.compute_distillation_loss(p, logits)
             if self.features:
-                loss += self.feature_weight * feature_loss(targets, outputs, self.variances)
+                weight = self.feature_weight(self.optimizer.iterations)
+                loss += weight * feature_loss(targets, outputs, self.variances)
             # The gradients of the replicas are added up.
             share = loss / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)

@@ -28,6 +28,7 @@ class StudentResult(Measures):
         seconds: of its training, pilots included; None for one that was not trained.
         loss: what it learned with, given or settled by a pilot; None for one that was not trained.
         batch_norm: the mode of its BatchNorm layers in training, as for `loss`.
+        features: whether it matched its teacher's features, "on" or "off", as for `loss`.
         parameters: trainable ones; None before they are counted.
         agreement: with the teacher on artificial data that no student saw, a fraction; None before
             it is measured.
@@ -42,6 +43,7 @@ class StudentResult(Measures):
     seconds: float | None = None
     loss: str | None = None
     batch_norm: str | None = None
+    features: str | None = None
     parameters: int | None = None
     agreement: float | None = None
     compression_ratio: float | None = None

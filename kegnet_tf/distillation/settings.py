@@ -4,6 +4,7 @@ from kegnet_tf.teachers import rules
 
 LOSSES = ("logits", "cross_entropy")
 MODES = ("training", "inference")
+FEATURES = ("off", "on")
 SELECTIONS = ("last", "agreement")
 
 
@@ -18,10 +19,13 @@ class Choice:
             normalise by the batch and take the artificial data's moving statistics. With
             "inference", or without BatchNorm, it learns in inference mode, with the statistics that
             came from the teacher. Or "auto".
+        features: "on" lets a student match what leaves the teacher's layers that were decomposed,
+            besides its answers; "off", or "auto".
     """
 
     loss: str = "cross_entropy"
     batch_norm: str = "inference"
+    features: str = "off"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +37,10 @@ class DistillationSettings:
             cross entropy agrees clearly better with the teacher after a pilot.
         temperature: of the cross entropy, above 0; the paper has 1.
         batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot.
-        feature_weight: of the error of features, the outputs of decomposed layers, in units of the
-            teacher's variance; 0 or more.
+        features: see `Choice`. "auto" is "off" for tables, and for images what agrees better with
+            the teacher after a pilot.
+        feature_weight: of the features' error, in units of the teacher's variance, at the start;
+            above 0. A cosine takes it to 0.
         learning_rate: Adam's, at the start, in (0, 1]; a cosine takes it to 0.
         epochs: times `steps_per_epoch` steps.
         steps_per_epoch: steps in an epoch.
@@ -49,7 +55,8 @@ class DistillationSettings:
     loss: str = "cross_entropy"
     temperature: float = 1.0
     batch_norm: str = "inference"
-    feature_weight: float = 0.0
+    features: str = "off"
+    feature_weight: float = 10.0
     learning_rate: float = 1e-4
     epochs: int = 20
     steps_per_epoch: int = 500
@@ -60,7 +67,8 @@ class DistillationSettings:
         rules.choice("loss", self.loss, (*LOSSES, "auto"))
         rules.positive("temperature", self.temperature)
         rules.choice("batch_norm", self.batch_norm, (*MODES, "auto"))
-        rules.number("feature_weight", self.feature_weight)
+        rules.choice("features", self.features, (*FEATURES, "auto"))
+        rules.positive("feature_weight", self.feature_weight)
         rules.positive("learning_rate", self.learning_rate, 1)
         rules.whole("epochs", self.epochs)
         rules.whole("steps_per_epoch", self.steps_per_epoch)
@@ -69,5 +77,5 @@ class DistillationSettings:
 
     @property
     def choice(self) -> Choice:
-        """What is given of loss and mode, "auto" where a pilot is to choose."""
-        return Choice(self.loss, self.batch_norm)
+        """What is given, "auto" where a pilot is to choose."""
+        return Choice(self.loss, self.batch_norm, self.features)

@@ -21,7 +21,7 @@ class Distilled:
 
     Attributes:
         history: Keras' `History` of loss and agreement, on training and on held-out data ("val_").
-        choice: the loss and the mode of BatchNorm that it was trained with.
+        choice: the loss, the mode of BatchNorm and the features that it was trained with.
     """
 
     history: keras.callbacks.History
@@ -60,7 +60,9 @@ def distil(
     """
     settings, devices = settings or DistillationSettings(), devices or extraction.Devices()
     choice = settings.choice
-    if "auto" in (choice.loss, choice.batch_norm):
+    if choice.features != "off" and not (teacher and features(student, teacher)):
+        choice = dataclasses.replace(choice, features="off")
+    if "auto" in dataclasses.astuple(choice):
         start = student.get_weights()
 
         def agreement(tried):
@@ -73,10 +75,14 @@ def distil(
             )
             history = _fit(student, teacher, data, held_out, pilot, tried, devices, (), 0)
             student.set_weights(start)
+            logger.debug("Pilot: %s agrees in %s.", tried, history.history["val_agreement"][-1])
             return history.history["val_agreement"][-1]
 
         choice = pilots.choose(student, choice, agreement)
-        logger.info("Pilots chose loss %s, BatchNorm in %s mode.", choice.loss, choice.batch_norm)
+        logger.info(
+            "Pilots chose loss %s, BatchNorm in %s mode, features %s.",
+            *dataclasses.astuple(choice),
+        )
     history = _fit(student, teacher, data, held_out, settings, choice, devices, callbacks, verbose)
     return Distilled(history, choice)
 
@@ -85,7 +91,10 @@ def _fit(student, teacher, data, held_out, settings, choice, devices, callbacks,
     """Trains with one choice; Keras' `History`."""
     epochs, steps = settings.epochs, settings.steps_per_epoch
     batch_size = data.element_spec[0].shape[0] or 0  # 0: not known
-    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, epochs * steps)
+    schedule, weight = (
+        keras.optimizers.schedules.CosineDecay(start, epochs * steps)
+        for start in (settings.learning_rate, settings.feature_weight)
+    )
     callbacks = list(callbacks)
     if settings.selection == "agreement":
         callbacks.append(
@@ -93,7 +102,7 @@ def _fit(student, teacher, data, held_out, settings, choice, devices, callbacks,
                 "val_agreement", patience=epochs, mode="max", restore_best_weights=True
             )
         )
-    models = [student, teacher] if teacher and settings.feature_weight else [student]
+    models = [student, teacher] if choice.features == "on" else [student]
     with (
         extraction.copies(models, batch_size, devices) as (trained, *others),
         teachers.without_dropout(trained),
@@ -106,7 +115,7 @@ def _fit(student, teacher, data, held_out, settings, choice, devices, callbacks,
             settings.temperature,
             found,
             found.variances(held_out[0]) if found else (),
-            settings.feature_weight,
+            weight,
             **extraction.compilation(settings.jit_compile, steps),
         )
         return distiller.fit(

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 REAL = "real"
 # What a row takes over of a `StudentResult`.
-_TRAINED = ("name", "arm", "seed", "selection", "seconds", "loss", "batch_norm")
+_TRAINED = ("name", "arm", "seed", "selection", "seconds", "loss", "batch_norm", "features")
 
 
 @dataclasses.dataclass(frozen=True)

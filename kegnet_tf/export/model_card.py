@@ -125,6 +125,8 @@ def _settled(student):
         parts.append(f" by {_LOSSES[student.loss]}")
     if student.batch_norm is not None:
         parts.append(f" with any BatchNorm in {student.batch_norm} mode")
+    if student.features == "on":
+        parts.append(" with its teacher's inner layers as hints")
     return f" It learned{','.join(parts)}." if parts else ""
 
 

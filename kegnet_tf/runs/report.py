@@ -108,15 +108,15 @@ def _spread(values):
 
 def _students(report):
     headers = ["student", "arm", "seed", "parameters", "ratio", "accuracy", "balanced accuracy"]
-    headers += ["agreement", "selection", "loss", "BatchNorm mode", "seconds"]
+    headers += ["agreement", "selection", "loss", "BatchNorm mode", "features", "seconds"]
     teacher = report.teacher
     measures = [teacher.accuracy, teacher.balanced_accuracy]
-    rows = [[None, "original", None, teacher.parameters, 1.0, *measures, *[None] * 5]]
+    rows = [[None, "original", None, teacher.parameters, 1.0, *measures, *[None] * 6]]
     for row in report.students:
         rows.append([row.name, row.arm, row.seed, row.parameters, row.compression_ratio])
         rows[-1] += [row.accuracy, row.balanced_accuracy, row.agreement]
-        rows[-1] += [row.selection, row.loss, row.batch_norm, row.seconds]
-    forms = ("", "", "", "", ".2f", ".2%", ".2%", ".2%", "", "", "", ".0f")
+        rows[-1] += [row.selection, row.loss, row.batch_norm, row.features, row.seconds]
+    forms = ("", "", "", "", ".2f", ".2%", ".2%", ".2%", "", "", "", "", ".0f")
     return tabulate(rows, headers, "github", floatfmt=forms, intfmt=",", missingval="")
 
 

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 # Settings of the data that a student learns from and is chosen on.
 _SYNTHESIS = ("synthesis", "source", "batch_size", "synthetic_size", "held_out", "devices")
 # What of a result is known when a student is trained, before it is measured.
-_TRAINED = ("name", "arm", "seed", "selection", "seconds", "loss", "batch_norm")
+_CHOSEN = ("loss", "batch_norm", "features")
+_TRAINED = ("name", "arm", "seed", "selection", "seconds", *_CHOSEN)
 
 
 def record_path(run, key) -> pathlib.Path:
@@ -112,8 +113,7 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
                 result,
                 selection=settings.selection,
                 seconds=time.perf_counter() - started,
-                loss=distilled.choice.loss,
-                batch_norm=distilled.choice.batch_norm,
+                **dataclasses.asdict(distilled.choice),
             )
         kept = {each: getattr(result, each) for each in _TRAINED}
         save = teachers.unstandardised(student).save

@@ -17,7 +17,7 @@ from kegnet_tf.runs import pictures
 
 MEASURES = ("accuracy", "agreement")
 # What tells a student from others; the last two are what pilots settled.
-STUDENT = ("arm", "name", "seed", "loss", "batch_norm")
+STUDENT = ("arm", "name", "seed", "loss", "batch_norm", "features")
 # What of a preset's settings is recorded beside each student.
 SETTINGS = (
     "seed",
@@ -118,8 +118,8 @@ def summarise(
     """Writes one student's results to `log_dir`/evaluation, in place of what stood there.
 
     Scalars `accuracy` and `agreement`; the image `confusion_matrix`; and for the HPARAMS tab, which
-    lists the scalars beside them, `arm`, `name` and `seed` of the student, `loss` and `batch_norm`
-    where pilots settled them, and the `SETTINGS`, such as `setting.extraction.beta`.
+    lists the scalars beside them, `arm`, `name` and `seed` of the student, `loss`, `batch_norm` and
+    `features` where pilots settled them, and the `SETTINGS`, such as `setting.extraction.beta`.
 
     Args:
         log_dir: path of the student's folder.

@@ -27,6 +27,7 @@ KEGNET = StudentResult(
     seconds=12.6,
     loss="logits",
     batch_norm="training",
+    features="on",
 )
 GENERATOR = GeneratorResult(
     seed=0,
@@ -79,15 +80,15 @@ def test_what_is_written_reads_back_the_same(tmp_path):
 
 def test_markdown_holds_the_teacher_and_each_student_with_none_left_empty():
     assert cells(REPORT, "", "original") == [
-        *("", "original", "", "61,706", "1.00", "98.91%", "98.00%", "", "", "", "", "")
+        *("", "original", "", "61,706", "1.00", "98.91%", "98.00%", *[""] * 6)
     ]
     assert cells(REPORT, "student1", "tucker") == [
         *("student1", "tucker", "0", "17,043", "3.62", "85.17%", "70.00%", "50.00%"),
-        *("", "", "", ""),
+        *("", "", "", "", ""),
     ]
     assert cells(REPORT, "student1", "kegnet") == [
         *("student1", "kegnet", "0", "17,043", "3.62", "", "", "98.77%"),
-        *("last", "logits", "training", "13"),
+        *("last", "logits", "training", "on", "13"),
     ]
 
 

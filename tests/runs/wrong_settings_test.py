@@ -45,7 +45,6 @@ RIGHT = {
     **dict.fromkeys(("synthesis.mixture.kegnet", "synthesis.mixture.procedural"), (0.0,)),
     **dict.fromkeys(("teacher", "network", "devices.strategy", "devices.mixed_precision"), ("",)),
     "training.mixed_precision": ("",),
-    "distillation.feature_weight": (0.0,),
     **dict.fromkeys(("generator.units", "dense_generator.units", "export.formats"), ((),)),
     "synthesis.class_prior": ((),),
     "extraction.dropout": ((), (0,)),
