@@ -172,6 +172,7 @@ def _check_files(argument, path, root, files):
 
 
 def _reason(error):
-    """What TensorFlow says of a picture, without the name of the operation that says it."""
+    """What TensorFlow says of a picture, without the operations that say it."""
     first = re.sub(r"\{\{.*?\}\}", "", error.message).strip().partition("\n")[0]
+    first = re.sub(r"^Error in user-defined function.*?::\w+: ", "", first)
     return textwrap.shorten(first, 200).rstrip(".")

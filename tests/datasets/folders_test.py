@@ -133,6 +133,11 @@ def test_picture_that_cannot_be_read_is_named(classes):
         load(classes)
     assert "\n" not in str(error.value)
     assert "{{" not in str(error.value)
+    keras.utils.save_img(classes / "bee" / "1.gif", np.zeros(SHAPE, np.uint8))
+    message = "bee/1.gif .channels must be 0 or 3 for GIF, got 1. in .*test"
+    (classes / "bee" / "1.png").unlink()
+    with pytest.raises(ValueError, match=message):
+        datasets.load_class_folders(classes, (8, 8, 1), 2)
 
 
 def test_pictures_that_memory_does_not_hold_are_refused_before_one_is_read(classes, monkeypatch):
