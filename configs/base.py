@@ -119,7 +119,8 @@ def get_config(mode=""):
             "class_prior": (),  # all classes alike, as in the paper
             "batch_statistics": False,  # release
             "balanced": not paper,  # ours; release
-            "mixture": {"kegnet": 1.0, "procedural": 1.0},  # of kegnet+; ours
+            # Of kegnet+; ours. The last one only where a user gives such pictures.
+            "mixture": {"kegnet": 1.0, "procedural": 1.0, "unlabeled": 1.0},
         }
     )
     config.batch_size = 128  # of distillation; ours (release: 64)

@@ -55,14 +55,16 @@ def load_examples(
     input_shape: Sequence[int],
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    argument: str = "calibration",
 ) -> np.ndarray:
-    """Reads data without labels, to calibrate on, from the `x` of such a file.
+    """Reads data without labels from the `x` of such a file.
 
     Args:
         path: as in `load_arrays`.
         input_shape: of one example.
         mean: what is subtracted, as in `load_arrays`.
         std: what is divided by afterwards, as in `load_arrays`.
+        argument: what a refusal calls the file.
 
     Returns:
         float32, [size, *input_shape].
@@ -70,8 +72,8 @@ def load_examples(
     Raises:
         ValueError: if the file is not of that kind, or does not fit in memory.
     """
-    x = _read("calibration", path, ("x",))["x"]
-    return _standardised("calibration", path, x, input_shape, mean, std)
+    x = _read(argument, path, ("x",))["x"]
+    return _standardised(argument, path, x, input_shape, mean, std)
 
 
 def _refuse(argument, rule, found, path):

@@ -59,6 +59,9 @@ class ReproduceSettings:
         if (self.teacher or data.eval_data) and not self.dataset:
             given = "teacher" if self.teacher else "eval_data"
             raise ValueError(f"`{given}` must come with `dataset`. Received: none.")
+        if data.unlabeled:
+            rule = "be empty: what the tables compare learns without data"
+            raise rules.refusal("unlabeled", rule, data.unlabeled)
 
     @property
     def datasets(self) -> Sequence[str]:

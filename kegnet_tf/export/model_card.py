@@ -25,6 +25,7 @@ class ModelCard:
         raw: as in `save`: what is known of values that are not standardised.
         quantisation: by the path of each file with integers in and out, (scale, zero point) of its
             input and of its output.
+        unlabeled: the sentence on what it learned from beside artificial data; "" where it did not.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class ModelCard:
     record: ExportRecord
     raw: tuple | None
     quantisation: Mapping[str, tuple]
+    unlabeled: str = ""
 
     def markdown(self) -> str:
         """The card as Markdown text."""
@@ -74,6 +76,7 @@ _SOURCES = {
     "gaussian": "Gaussian noise",
     "heavy_tailed": "heavy-tailed noise",
     "procedural": "procedural images",
+    "unlabeled": "unlabelled real data",
 }
 _CALIBRATION = {
     "kegnet": "drawn by the generators",
@@ -90,18 +93,20 @@ _LOSSES = {
 def _origin(card):
     student, record = card.student, card.record
     calibration = _CALIBRATION.get(record.calibration, "of a file that was given")
+    told = f" {card.unlabeled}" if card.unlabeled else ""
     return (
         f"{_arm(card)} (KegNet, NeurIPS 2019; kegnet_tf {card.version}, seed "
-        f"{student.seed}).{_settled(student)}\n\nThe teacher's weights have the SHA-256 digest "
-        f"`{record.teacher_digest}`. The files for int8 were calibrated on "
+        f"{student.seed}).{_settled(student)}{told}\n\nThe teacher's weights have the SHA-256 "
+        f"digest `{record.teacher_digest}`. The files for int8 were calibrated on "
         f"{record.calibration_size:,} examples, {calibration}, times {record.headroom:g}."
     )
 
 
 def _arm(card):
+    how = f"for {card.steps:,}" if card.unlabeled else f"without data: {card.steps:,}"
     drawn = (
-        f"It was distilled without data: {card.steps:,} steps on what {card.num_generators} "
-        "generators, learned from the teacher alone, draw"
+        f"It was distilled {how} steps on what {card.num_generators} generators, learned from the "
+        "teacher alone, draw"
     )
     mixed = set(card.mixture) - {"kegnet"}
     if "procedural" in mixed and len(card.record.input_shape) != 3:

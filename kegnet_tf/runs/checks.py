@@ -6,7 +6,7 @@ import keras
 import ml_collections
 
 from kegnet_tf import extraction, synthesis, teachers
-from kegnet_tf.runs import memory, settings
+from kegnet_tf.runs import memory, settings, unlabeled
 from kegnet_tf.teachers import rules
 
 
@@ -15,6 +15,7 @@ def check_preset(
     classifier: keras.Model,
     input_shape: tuple,
     num_classes: int,
+    unlabeled_data: str = "",
 ) -> None:
     """Refuses a preset that does not fit its teacher, or holds what no stage takes.
 
@@ -23,6 +24,7 @@ def check_preset(
         classifier: the teacher with its own preprocessing.
         input_shape: of the preset's data; () where it has none.
         num_classes: of the preset's data; 0 where it has none.
+        unlabeled_data: path of what students learn from beside artificial data; "" for none.
 
     Raises:
         ValueError: if so.
@@ -44,7 +46,8 @@ def check_preset(
     law = config.synthesis.labels, config.synthesis.class_prior
     extraction.check_labels(*law, found[1])
     for drawn in {*config.arms, config.source} - {"tucker"}:
-        synthesis.shares_of(drawn, config.synthesis.mixture, images)
+        synthesis.shares_of(drawn, config.synthesis.mixture, images, bool(unlabeled_data))
+    unlabeled.check(config, unlabeled_data, found[0])
     devices = extraction.Devices(**config.devices)
     for batch_size in (config.extraction.batch_size, config.batch_size):
         devices.check_batch(batch_size)

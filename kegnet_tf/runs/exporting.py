@@ -11,7 +11,7 @@ import numpy as np
 from kegnet_tf import compression, export, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
-from kegnet_tf.runs import export_folder, lock, manifest, processes
+from kegnet_tf.runs import export_folder, lock, manifest, processes, unlabeled
 from kegnet_tf.runs.report import Report
 from kegnet_tf.runs.workdir import read_json, whole
 
@@ -73,7 +73,12 @@ def calibration(run, name: str) -> Calibration:
             f"`calibration` must be one of {', '.join(synthesis.SOURCES)}, train, or a .npz file. "
             f"Received: {name!r}."
         )
-    return Calibration(name)
+    unlabeled.check_calibration(run, name)
+    if name != "unlabeled":
+        return Calibration(name)
+    size = run.config.export.calibration_size
+    x, _ = run.source(name).sample(size, run.seed("calibration"))
+    return Calibration(name, _expected(run, x))
 
 
 def deployed(
@@ -219,6 +224,8 @@ def _describe(run, folder, report, student, record, raw):
     layers = read_json(run.workdir / "compression.json").get(student.name, [])
     mixture = run.config.synthesis.get("mixture", {})
     settings = run.config.distillation
+    learners = unlabeled.learners(run.config, record.input_shape) if report.unlabeled else ()
+    mixed = {"kegnet"} if report.unlabeled else {"kegnet", "unlabeled"}
     card = ModelCard(
         dataset=report.dataset,
         version=report.versions["kegnet-tf"],
@@ -226,7 +233,7 @@ def _describe(run, folder, report, student, record, raw):
         teacher=report.teacher,
         steps=settings.epochs * settings.steps_per_epoch,
         num_generators=len(report.generators),
-        mixture=tuple(name for name, share in mixture.items() if share and name != "kegnet"),
+        mixture=tuple(name for name, share in mixture.items() if share and name not in mixed),
         layers=[compression.LayerReport(**row) for row in layers],
         record=record,
         raw=raw,
@@ -235,6 +242,7 @@ def _describe(run, folder, report, student, record, raw):
             for row in record.exports
             if row.format == "litert_int8_integer_only" and row.bytes
         },
+        unlabeled=report.unlabeled if student.arm in learners else "",
     )
     (folder / "README.md").write_text(card.markdown())
     record.write(folder)

@@ -21,6 +21,7 @@ def run(
     quick: bool = False,
     recipe: str = "plus",
     settings: Mapping[str, object] | None = None,
+    unlabeled: str = "",
 ) -> Run:
     """From a trained classifier to a compressed student and its files, without data.
 
@@ -31,12 +32,14 @@ def run(
         workdir: the run's folder; made where it is missing.
         target_ratio: trainable parameters of the teacher over those of the student, above 1; None
             for the preset's, 3.
-        eval_data: a `.npz` file with real test data, arrays x and y, to measure the students with;
-            "" for none.
+        eval_data: a `.npz` file with real test data, arrays x and y, or a folder with a folder of
+            pictures for each class, to measure the students with; "" for none.
         quick: whether to see every stage once, in a few minutes, in place of the full budget.
         recipe: "plus" for kegnet+, "paper" for the paper's losses.
         settings: in place of the preset's own, by dotted key, such as {"extraction.beta": 5.0};
             `configs/base.py` names them all.
+        unlabeled: a folder of any pictures, or a `.npz` file with an array x, that students learn
+            from beside artificial data: such a run is not free of data. "" for none.
 
     Returns:
         The finished run: `report`, `students`, `exports`, `load_student()`, and `paths` of what it
@@ -53,6 +56,7 @@ def run(
     if target_ratio is not None:
         teachers.rules.positive("target_ratio", target_ratio)
         config.students.student.target_ratio = float(target_ratio)
-    made = Run(config, workdir, teacher=teacher, data=DataOptions(eval_data))
+    data = DataOptions(eval_data, unlabeled=unlabeled)
+    made = Run(config, workdir, teacher=teacher, data=data)
     made.report
     return made

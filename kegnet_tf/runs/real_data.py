@@ -1,12 +1,15 @@
 """The only door to real data: for training teachers, for measuring, and for the ceiling arm.
 
 Nothing that learns from a teacher imports this module; what a `Run` asks here is measured with,
-shown beside generated data, or said to be real by its name.
+shown beside generated data, or said to be real by its name. The one exception is what a user gives
+as `unlabeled`: students learn from it, and all that a run writes of them says so.
 """
 
 import dataclasses
 import functools
+import hashlib
 import logging
+import os
 
 import keras
 import ml_collections
@@ -25,14 +28,18 @@ class DataOptions:
     """Where real data come from.
 
     Attributes:
-        eval_data: path of a `.npz` file, see `datasets.load_arrays`; "" for the preset's data.
+        eval_data: path of a `.npz` file, see `datasets.load_arrays`, or of a folder with a folder
+            of pictures for each class, see `datasets.load_class_folders`; "" for the preset's data.
         download: whether TFDS may fetch what is missing.
         source_dir: folder of the raw files of a table, in place of the network; "" for none.
+        unlabeled: path of a `.npz` file with `x`, or of a folder of pictures, that students learn
+            from as well; "" for none, and only then is a run free of data.
     """
 
     eval_data: str = ""
     download: bool = False
     source_dir: str = ""
+    unlabeled: str = ""
 
 
 def dataset(config: ml_collections.ConfigDict, options: DataOptions | None = None):
@@ -75,13 +82,15 @@ def test_data(
         (x, label), x as the model expects it; None, and a note on it, where there are none.
 
     Raises:
-        ValueError: if `eval_data` is no such file.
+        ValueError: if `eval_data` is neither such a file nor such a folder.
     """
     if options.eval_data:
-        scale = config.data.get("mean", ()), config.data.get("std", ())
-        return datasets.load_arrays(options.eval_data, input_shape, num_classes, *scale)
+        given = options.eval_data, input_shape, num_classes, *_scale(config)
+        if not _is_folder(options.eval_data):
+            return datasets.load_arrays(*given)
+        return datasets.load_class_folders(*given, config.data.label_names)
     if not config.data.name:
-        logger.info("No real test data: --eval_data=FILE.npz adds real accuracy.")
+        logger.info("No real test data: --eval_data=FILE.npz or FOLDER adds real accuracy.")
         return None
     found = dataset(config, options)
     if options.download or options.source_dir or found.is_prepared():
@@ -92,6 +101,16 @@ def test_data(
         found.name,
     )
     return None
+
+
+def _scale(config):
+    """What standardises pixels in [0, 1], as far as the preset tells."""
+    return config.data.get("mean", ()), config.data.get("std", ())
+
+
+def _is_folder(path):
+    """Whether a path is a folder's; one that is nothing's is a file's if it ends so."""
+    return os.path.isdir(path) or not (os.path.exists(path) or str(path).endswith(".npz"))
 
 
 class RealData:
@@ -117,8 +136,8 @@ class RealData:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """One for each class; empty where the preset names none."""
-        return tuple(self.dataset.label_names)
+        """One for each class: the preset's, or the user's class folders'; empty without either."""
+        return tuple(self.dataset.label_names) or self._class_names
 
     @functools.cached_property
     def raw_test(self) -> Examples | None:
@@ -139,6 +158,28 @@ class RealData:
             return self._standardised(self.dataset.load("valid", options.download))
         return None
 
+    @functools.cached_property
+    def unlabeled(self) -> np.ndarray | None:
+        """What students learn from beside artificial data, standardised; None without any."""
+        path = self.options.unlabeled
+        if not path:
+            return None
+        if _is_folder(path):
+            shape = self.classifier.input_shape[1:]
+            x = datasets.load_pictures(path, shape, *_scale(self.config), "unlabeled")
+        else:
+            x = self.examples(path, "unlabeled")
+        return np.ascontiguousarray(teachers.standardise(self.classifier, x))
+
+    @functools.cached_property
+    def unlabeled_digest(self) -> str:
+        """SHA-256 of these; "" without any."""
+        if self.unlabeled is None:
+            return ""
+        sha = hashlib.sha256(str(self.unlabeled.shape).encode())
+        sha.update(self.unlabeled)
+        return sha.hexdigest()
+
     def training_examples(self) -> np.ndarray:
         """The preset's training split without labels, as the classifier expects it.
 
@@ -149,14 +190,18 @@ class RealData:
         x, _ = self.dataset.load("train", options.download or bool(options.source_dir))
         return x
 
-    def examples(self, path: str) -> np.ndarray:
+    def examples(self, path: str, argument: str = "calibration") -> np.ndarray:
         """The `x` of a user's `.npz` file, as the classifier expects it.
+
+        Args:
+            path: of the file.
+            argument: what a refusal calls it.
 
         Raises:
             ValueError: if the file is not of that kind.
         """
-        scale = self.config.data.get("mean", ()), self.config.data.get("std", ())
-        return datasets.load_examples(path, self.classifier.input_shape[1:], *scale)
+        shape = self.classifier.input_shape[1:]
+        return datasets.load_examples(path, shape, *_scale(self.config), argument)
 
     def training_stream(self, teacher: keras.Model, batch_size: int, seed: int) -> tf.data.Dataset:
         """Endless stream of real training data with the teacher's answers: the ceiling arm.
@@ -174,6 +219,11 @@ class RealData:
         order = extraction.derive_seed(self.config.seed, "real", seed)
         shuffled = tf.data.Dataset.from_tensor_slices((x, p)).shuffle(len(x), order)
         return shuffled.repeat().batch(batch_size).prefetch(2)
+
+    @functools.cached_property
+    def _class_names(self):
+        path = self.options.eval_data
+        return datasets.class_names(path) if path and _is_folder(path) else ()
 
     def _standardised(self, data):
         return data and (teachers.standardise(self.classifier, data[0]), data[1])

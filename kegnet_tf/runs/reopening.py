@@ -39,7 +39,10 @@ def read(workdir: pathlib.Path) -> Finished:
         missing = [f"{path} is missing or not as it was written" for path in _spoilt(workdir)]
         if not missing:
             config = ml_collections.ConfigDict(identity["config"])
-            return Finished(config, identity["teacher"], Report.read(workdir))
+            report = Report.read(workdir)
+            if report.label_names:  # which may be those of folders that are not at hand
+                config.data.label_names = report.label_names
+            return Finished(config, identity["teacher"], report)
     except (AttributeError, KeyError, OSError, TypeError) as error:
         missing = [" ".join(str(error).split())]
     raise ValueError(

@@ -37,6 +37,8 @@ class Report:
         students: in the order of names, arms and seeds.
         generators: all that were trained.
         exports: files of the student that was exported.
+        label_names: one for each class; empty where nothing names them.
+        unlabeled: the sentence on what students learned from beside artificial data; "" without.
     """
 
     dataset: str
@@ -46,6 +48,8 @@ class Report:
     students: list[StudentResult]
     generators: list[GeneratorResult]
     exports: list[ExportedFile] = dataclasses.field(default_factory=list)
+    label_names: list[str] = dataclasses.field(default_factory=list)
+    unlabeled: str = ""
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Report":
@@ -72,9 +76,10 @@ class Report:
     def markdown(self) -> str:
         """The tables of students, generators and exported files; what is None stays empty."""
         title = f"# {self.dataset}, seed {self.seed}"
+        about = [ABOUT, self.unlabeled]
         tables = [_means(self.students), _students(self), _generators(self.generators)]
         tables.append(file_table(self.exports))
-        return "\n\n".join([title, ABOUT, *filter(None, tables)]) + "\n"
+        return "\n\n".join([title, *filter(None, about + tables)]) + "\n"
 
 
 def _means(students):

@@ -25,6 +25,7 @@ from kegnet_tf.runs import (
     samples,
     students,
     tensorboard,
+    unlabeled,
 )
 from kegnet_tf.runs.real_data import DataOptions
 from kegnet_tf.runs.report import Report, versions
@@ -131,11 +132,11 @@ class Run(Setup):
             ValueError: naming the argument, the rule and the value.
         """
         sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
-        checks.check_preset(self.config, self.classifier, *sizes)
+        checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
         claiming.check(self.workdir, self.identity)
         export_folder.check_folder(self.workdir / "export", self.workdir)
         self.initial
-        self.real.raw_test
+        self.real.raw_test, self.real.unlabeled
 
     @property
     def identity(self) -> dict:
@@ -170,7 +171,7 @@ class Run(Setup):
         return generators.recognised(*self.all_generators, self.config.keep_unrecognised)
 
     def source(self, arm: str = "") -> synthesis.Source:
-        """Artificial data of an arm; "" for the preset's `source`."""
+        """What students of an arm learn from; "" for the preset's `source`, see `source_of`."""
         return self.source_of(self.generators, arm)
 
     @functools.cached_property
@@ -203,6 +204,8 @@ class Run(Setup):
             teacher=students.teacher_result(self),
             students=students.results(self),
             generators=self.all_generators[1],
+            label_names=[*self.real.label_names],
+            unlabeled=unlabeled.sentence(self),
         )
 
     @property

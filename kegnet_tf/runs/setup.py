@@ -74,7 +74,7 @@ class Setup:
 
     @functools.cached_property
     def real(self) -> RealData:
-        """Real data, which measure and never teach."""
+        """Real data, which measure and never teach, but for a user's `unlabeled`."""
         return RealData(self.config, self.given["data"], self.classifier)
 
     @property
@@ -86,7 +86,7 @@ class Setup:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """One for each class, numbers where the preset names none."""
+        """One for each class, numbers where nothing names them."""
         return self.real.label_names or tuple(map(str, range(self.classifier.output_shape[-1])))
 
     @functools.cached_property
@@ -107,8 +107,16 @@ class Setup:
         return extraction.derive_seed(self.config.seed, stage, *indices)
 
     def source_of(self, generators: Sequence[keras.Model], arm: str = "") -> synthesis.Source:
-        """Artificial data of an arm by some generators; "" for the preset's `source`."""
+        """What students of an arm learn from, by some generators.
+
+        Args:
+            generators: models from (y, z) to x.
+            arm: one of `synthesis.SOURCES`; "" for the preset's `source`, which measures and so
+                holds nothing of a user's `unlabeled`.
+        """
         settings = dict(self.config.synthesis)
+        if arm:
+            settings["unlabeled"] = self.real.unlabeled
         if len(self.classifier.input_shape) == 4:
             settings["pixels"] = self.pixels
         name = arm or self.config.source

@@ -64,13 +64,17 @@ def made_of(run, key, settings=None) -> dict:
 
 
 def drawn_of(run) -> dict:
-    """What artificial data of a run depend on.
+    """What the data depend on that students of a run learn from.
 
     Args:
         run: a `Run`.
     """
     config = json.loads(run.config.to_json())
     made = {key: config[key] for key in _SYNTHESIS}
+    if run.real.unlabeled is None:
+        made["synthesis"].get("mixture", {}).pop("unlabeled", None)
+    else:
+        made["unlabeled"] = run.real.unlabeled_digest
     if len(run.classifier.input_shape) == 4:
         pixels = dataclasses.asdict(run.pixels)
         made["pixels"] = {name: np.asarray(number).tolist() for name, number in pixels.items()}

@@ -1,6 +1,7 @@
-"""Where artificial data come from: the generators, noise, procedural images, or a mixture."""
+"""Where what students learn from comes from: generators, noise, images of nothing, a mixture."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -8,13 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from kegnet_tf import extraction, teachers
-from kegnet_tf.synthesis import procedural
-from kegnet_tf.teachers import rules
+from kegnet_tf.synthesis import mixtures, procedural
 
-PURE = ("uniform", "gaussian", "heavy_tailed", "procedural", "kegnet")
-SOURCES = (*PURE, "kegnet+")
 CANDIDATES = 4  # rows drawn for each that balance keeps; ours, see docs/method.md
-MIXTURE = f"give shares, 0 or more, not all 0, of {', '.join(PURE)}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,7 +22,8 @@ class Source:
         teacher: classifier from x to logits.
         name: "kegnet" for the generators, all in equal shares, "uniform" for U(-1, 1), "gaussian"
             for N(0, 1), "heavy_tailed" for Student's t with 3 degrees of freedom, scaled to
-            variance 1, "procedural" for `procedural.images`, or "kegnet+" for a mixture of these.
+            variance 1, "procedural" for `procedural.images`, "unlabeled" for rows of that array, or
+            "kegnet+" for a mixture of these.
         generators: models from (y, z) to x, for "kegnet" and mixtures that hold it; what follows is
             for these, too.
         labels: law of y: "uniform" (elementwise, the paper's) or "onehot".
@@ -39,8 +37,11 @@ class Source:
             more often than they come, and frequent ones more often than those. Tables only: images
             are left alone.
         mixture: for "kegnet+" only: share of each source, in any unit. For a table the share of
-            "procedural" goes to "heavy_tailed".
+            "procedural" goes to "heavy_tailed". The share of "unlabeled" counts where there are
+            such, and is then 1 unless it is given.
         pixels: for "procedural" only: what is known of real images, and their standardisation.
+        unlabeled: real data of any kind, float32, [size, ...], standardised, for "unlabeled" and
+            mixtures; None for none, and only then is all of this free of data.
 
     Raises:
         ValueError: as from `check_source` and `shares_of`, or if the generators are missing.
@@ -55,11 +56,14 @@ class Source:
     balanced: bool = False
     mixture: Mapping[str, float] | None = None
     pixels: teachers.Pixels = dataclasses.field(default_factory=teachers.Pixels)
+    unlabeled: np.ndarray | None = None
 
     def __post_init__(self):
-        check_source(
+        mixtures.check_source(
             self.labels, self.class_prior, self.batch_statistics, self.balanced, self.mixture
         )
+        if self.unlabeled is not None:
+            mixtures.check_unlabeled(self.unlabeled, self._shape)
         if "kegnet" in self.shares and not self.generators:
             raise ValueError(
                 "`generators` must hold at least one for source 'kegnet'. Received: none."
@@ -68,7 +72,8 @@ class Source:
     @property
     def shares(self) -> dict[str, float]:
         """Fraction of each source that is drawn from, in all 1."""
-        return shares_of(self.name, self.mixture, len(self.teacher.input_shape) == 4)
+        images = len(self.teacher.input_shape) == 4
+        return mixtures.shares_of(self.name, self.mixture, images, self.unlabeled is not None)
 
     def stream(self, batch_size: int, seed: int, size: int = 0) -> tf.data.Dataset:
         """Endless stream of artificial data with the teacher's answers.
@@ -87,7 +92,10 @@ class Source:
             fixed = tf.data.Dataset.from_tensor_slices(self.sample(size, seed))
             return fixed.shuffle(size, seed).repeat().batch(batch_size).prefetch(2)
         shares = self.shares
-        draws = {name: getattr(self, f"_{name}") for name in shares}
+        draws = {name: getattr(self, f"_{name}") for name in shares if name != "unlabeled"}
+        if "unlabeled" in shares:
+            with tf.device("CPU"):  # a tensor, so that no copy of it gets into the stream's graph
+                draws["unlabeled"] = functools.partial(_rows_of, tf.constant(self.unlabeled))
         # Each draw is a batch of every generator; a mixture's rows are then shuffled.
         total = batch_size * (len(self.generators) if "kegnet" in shares else 1)
         drawn = total * (CANDIDATES if self._chooses else 1)
@@ -162,68 +170,12 @@ class Source:
         return (images - mean) / std
 
 
-def check_source(
-    labels: str = "uniform",
-    class_prior: Sequence[float] = (),
-    batch_statistics: bool = False,
-    balanced: bool = False,
-    mixture: Mapping[str, float] | None = None,
-) -> None:
-    """Refuses what no source can be given, whatever its teacher.
-
-    Args:
-        labels: as for a `Source`, and so are the others.
-        class_prior: same as above.
-        batch_statistics: same as above.
-        balanced: same as above.
-        mixture: same as above.
-
-    Raises:
-        ValueError: if a value is unknown, of another kind or outside its range.
-    """
-    extraction.check_labels(labels, class_prior)
-    rules.flag("batch_statistics", batch_statistics)
-    rules.flag("balanced", balanced)
-    if mixture is not None:
-        _check_mixture(mixture)
-
-
-def _check_mixture(mixture):
-    rules.mapping("mixture", mixture)
-    for source, share in mixture.items():
-        if source not in PURE or not (rules.is_number(share) and 0 <= share <= rules.MOST):
-            raise rules.refusal("mixture", MIXTURE, mixture)
-
-
-def shares_of(name: str, mixture: Mapping[str, float] | None, images: bool) -> dict[str, float]:
-    """Share of each source that a source by its name is made of.
-
-    Args:
-        name: one of `SOURCES`.
-        mixture: for "kegnet+": share of each source, in any unit.
-        images: whether the teacher expects images.
-
-    Returns:
-        Fractions by source, in all 1.
-
-    Raises:
-        ValueError: if `name` or one in `mixture` is unknown, or a share is no number of 0 or more,
-            or none is above 0.
-    """
-    rules.choice("source", name, SOURCES)
-    shares = {name: 1.0}
-    if name == "kegnet+":
-        mixture = {} if mixture is None else mixture
-        _check_mixture(mixture)
-        shares = {source: share for source, share in mixture.items() if share}
-        if not images and "procedural" in shares:
-            shares["heavy_tailed"] = shares.get("heavy_tailed", 0.0) + shares.pop("procedural")
-        if not shares:
-            raise rules.refusal("mixture", MIXTURE, mixture)
-        shares = {source: share / sum(shares.values()) for source, share in shares.items()}
-    if "procedural" in shares and not images:
-        raise ValueError(f"`source` must be another than {name!r} for a table. Received: {name!r}.")
-    return shares
+def _rows_of(x, seed, step, rows):
+    """Rows of an array, drawn with replacement."""
+    own = tf.constant(extraction.derive_seed(seed, "unlabeled"), tf.int64)
+    place = tf.stack([own, tf.cast(step, tf.int64)])
+    chosen = tf.random.stateless_uniform((rows,), place, 0, x.shape[0], tf.int64)
+    return tf.gather(x, chosen)
 
 
 def _balanced(x, p, rows, seed, step):

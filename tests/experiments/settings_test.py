@@ -82,3 +82,8 @@ def test_ceiling_alone_is_an_arm_to_reproduce(tmp_path):
             data=DataOptions(eval_data="absent.npz"),
             presets={"mnist": lambda mode: tiny_config(mode=mode)},
         )
+
+
+def test_tables_take_no_pictures_to_learn_from():
+    with pytest.raises(ValueError, match="`unlabeled` must be empty: .* Received: 'photos'"):
+        ReproduceSettings(table=3).check(DataOptions(unlabeled="photos"))

@@ -92,9 +92,21 @@ def test_card_tells_what_kegnet_plus_mixes_and_that_a_table_has_noise_for_images
         assert f"{drawn} (KegNet" in text(plus, mixture=mixture)
 
 
+def test_card_tells_what_it_learned_from_beside_artificial_data_and_does_not_call_that_free_of_it():
+    told = "Students of kegnet+ also learned from 5 unlabelled pictures of a; not data-free."
+    card = text({"arm": "kegnet+"}, mixture=("procedural", "unlabeled"), unlabeled=told)
+    assert "distilled for 1,200 steps on what 2 generators, learned from the teacher" in card
+    assert "mixed with procedural images and unlabelled real data (KegNet" in card
+    assert f"seed 3). {told} The teacher's weights" in card
+    assert "without data" not in card
+    assert card.count("data-free") == 1
+    assert "data-free" not in text({"arm": "kegnet+"})
+
+
 @pytest.mark.parametrize(
     ("arm", "words"),
     [
+        ("unlabeled", "1,200 steps on unlabelled real data"),
         ("tucker", "with no distillation"),
         ("uniform", "1,200 steps on uniform noise"),
         ("gaussian", "1,200 steps on Gaussian noise"),

@@ -21,6 +21,9 @@ def test_public_names_are_these_and_each_can_be_loaded():
         ({"target_ratio": "much"}, "`target_ratio` must be a finite number. Received: 'much'"),
         ({"target_ratio": 0.5}, "`target_ratio` must lie in"),
         ({"target_ratio": 1.5, "eval_data": "none.npz"}, "`eval_data` must be a .npz file"),
+        ({"target_ratio": 1.5, "eval_data": "none"}, "`eval_data` must be .* or a folder"),
+        ({"target_ratio": 1.5, "unlabeled": "none"}, "`unlabeled` must be .* or a folder"),
+        ({"recipe": "paper", "unlabeled": "none"}, "`unlabeled` must come with an arm that"),
     ],
 )
 def test_wrong_argument_is_refused_before_anything_is_written(arguments, message, tmp_path):

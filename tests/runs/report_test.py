@@ -125,6 +125,21 @@ def test_markdown_of_a_run_without_students_or_exports_keeps_the_teacher():
     assert cells(bare, "", "original")[3] == "61,706"
 
 
+def test_markdown_tells_what_students_learned_from_beside_artificial_data():
+    told = dataclasses.replace(REPORT, unlabeled="Students also saw pictures; not data-free.")
+    assert "\n\nStudents also saw pictures; not data-free.\n\n| " in told.markdown()
+    assert "data-free" not in REPORT.markdown()
+
+
+def test_report_of_before_reads_without_names_and_pictures(tmp_path):
+    REPORT.write(tmp_path)
+    content = runs.read_json(tmp_path / "report.json")
+    for name in ("label_names", "unlabeled"):
+        del content[name]
+    runs.write_json(tmp_path / "report.json", content)
+    assert runs.Report.read(tmp_path) == REPORT
+
+
 def test_versions_are_those_that_run():
     versions = runs.versions()
     assert versions["keras"] == keras.__version__

@@ -18,7 +18,7 @@ from kegnet_tf.configs import letter, mnist
 from kegnet_tf.runs import generators, read_json
 from kegnet_tf.teachers.networks import mlp
 
-ARMS = ("tucker", *synthesis.SOURCES)
+ARMS = ("tucker", *(source for source in synthesis.SOURCES if source != "unlabeled"))
 
 
 class NoData:
@@ -143,6 +143,9 @@ def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, tmp_pa
         ({"students.student1.ranks.conv3": (7, 121)}, {}, r"`ranks` must lie in \[1, 120\]"),
         ({"synthesis.mixture.kegnet": -1.0}, {}, "`mixture` must give shares, 0 or more"),
         ({"source": "noise"}, {}, "`source` must be one of .* Received: 'noise'"),
+        ({"source": "unlabeled"}, {}, "`source` must be another than 'unlabeled' without"),
+        ({"arms": ("unlabeled",)}, {}, "`source` must be another than 'unlabeled' without"),
+        ({}, {"data": runs.DataOptions(unlabeled="none")}, "`unlabeled` must be a .npz file or a"),
         ({"teacher": "mist"}, {}, "`teacher` must be given: none ships"),
         ({}, {"teacher": "nowhere.keras"}, "`teacher` must"),
         ({"extraction.alpha": -1.0}, {}, "`alpha` must be 0 or more. Received: -1.0"),
@@ -152,6 +155,7 @@ def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, tmp_pa
         ({"loader": "csv"}, {}, "images, tables"),
         ({}, {"data": runs.DataOptions(source_dir="x")}, "`source_dir` must be empty for images"),
         ({}, {"data": runs.DataOptions(eval_data="no.npz")}, "`eval_data` must be a .npz file"),
+        ({}, {"data": runs.DataOptions(eval_data="none")}, "`eval_data` must be a .* or a folder"),
     ],
 )
 def test_wrong_input_is_refused_before_anything_is_written(change, arguments, message, tmp_path):

@@ -42,7 +42,9 @@ RIGHT = {
     **dict.fromkeys(("seed", "synthetic_size", "save_synthetic", "extraction.jitter"), (0,)),
     **dict.fromkeys(("extraction.alpha", "extraction.beta", "extraction.gamma"), (0.0,)),
     **dict.fromkeys(("training.weight_decay", "training.shift"), (0.0,)),
-    **dict.fromkeys(("synthesis.mixture.kegnet", "synthesis.mixture.procedural"), (0.0,)),
+    **dict.fromkeys(
+        [f"synthesis.mixture.{name}" for name in ("kegnet", "procedural", "unlabeled")], (0.0,)
+    ),
     **dict.fromkeys(("teacher", "network", "devices.strategy", "devices.mixed_precision"), ("",)),
     "training.mixed_precision": ("",),
     **dict.fromkeys(("generator.units", "dense_generator.units", "export.formats"), ((),)),

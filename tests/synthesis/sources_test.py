@@ -176,6 +176,63 @@ def test_procedural_images_have_the_known_range(teacher):
     assert_allclose(x.mean(), (0.75 - 0.25) / 0.5, atol=0.2)
 
 
+def rows(*values):
+    """Stands for pictures of somebody's: rows of 3 features, each of one value."""
+    return np.repeat(np.array(values, np.float32)[:, None], 3, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("mixture", "share"),
+    [
+        ({"kegnet": 3.0}, 0.25),  # 1 unless it is given
+        ({"kegnet": 3.0, "unlabeled": 1.0}, 0.25),
+        ({"kegnet": 1.0, "unlabeled": 3.0}, 0.75),
+        ({"kegnet": 1.0, "unlabeled": 0.0}, 0.0),
+    ],
+)
+def test_unlabeled_data_have_their_share_of_a_mixture(classifier, mixture, share):
+    source = Source(classifier, "kegnet+", [Constant(7.0)], mixture=mixture, unlabeled=rows(5, 6))
+    x = np.concatenate([x[:, 0] for x, _ in batches(source, 4, batch_size=32)])
+    assert np.mean(x < 7) == share
+    assert {*x.tolist()} <= {5.0, 6.0, 7.0}
+
+
+def test_without_unlabeled_data_a_mixture_is_as_if_it_had_no_share_of_them(classifier):
+    drawn = []
+    for mixture in ({"kegnet": 1.0, "uniform": 1.0}, {"kegnet": 1, "uniform": 1, "unlabeled": 9}):
+        source = Source(classifier, "kegnet+", [Constant(7.0)], mixture=mixture)
+        drawn.append(source.sample(16, seed=0)[0])
+    assert_array_equal(*drawn)
+
+
+def test_unlabeled_rows_are_drawn_anew_by_seed_and_step(classifier):
+    source = Source(classifier, "unlabeled", unlabeled=rows(*range(1000)))
+    one, same, other = (source.sample(64, seed)[0][:, 0] for seed in (0, 0, 1))
+    assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    first, second = (x[:, 0] for x, _ in batches(source, 2, batch_size=64))
+    assert not np.array_equal(first, second)
+    assert 400 < np.mean([first, second]) < 600
+    ((x, p),) = batches(source, 1)
+    assert_allclose(p, tf.nn.softmax(classifier(x)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "unlabeled",
+    [np.zeros((0, 3), np.float32), np.zeros((4, 2), np.float32), np.zeros((4, 3)), np.float32(1)],
+)
+def test_unlabeled_data_of_another_kind_are_refused(classifier, unlabeled):
+    with pytest.raises(ValueError, match=r"`unlabeled` must be float32 of shape \[size, 3\]"):
+        Source(classifier, "unlabeled", unlabeled=unlabeled)
+
+
+def test_unlabeled_source_without_data_is_refused(classifier):
+    with pytest.raises(ValueError, match="`source` must be another than 'unlabeled' without"):
+        Source(classifier, "unlabeled")
+    with pytest.raises(ValueError, match="`mixture` must give shares"):
+        Source(classifier, "kegnet+", [Echo(0)], mixture={"unlabeled": 1.0})
+
+
 @pytest.mark.parametrize("mixture", [None, {}, {"kegnet": 0.0}, {"kegnet": -1.0}, {"real": 1.0}])
 def test_mixture_of_no_shares_or_unknown_sources_is_refused(classifier, mixture):
     with pytest.raises(ValueError, match="`mixture` must give shares, 0 or more, .* of uniform, "):

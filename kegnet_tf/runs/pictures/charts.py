@@ -45,7 +45,8 @@ def class_balance(
     for index, (name, share) in enumerate(shares.items()):
         axes.bar(classes + (index + 0.5) * width - 0.4, share, width, label=name)
     axes.axhline(1 / len(classes), color="black", linestyle="--", linewidth=1, label="uniform")
-    axes.set_xticks(classes, label_names, rotation=_rotation(label_names))
+    rotation = _rotation(label_names)
+    axes.set_xticks(classes, label_names, rotation=rotation, parse_math=False)
     axes.set(ylabel="share of answers")
     figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(path, format="png", dpi=DPI)
@@ -63,8 +64,9 @@ def confusion_matrix(counts: np.ndarray, label_names: Sequence[str]) -> np.ndarr
         if share >= 0.005:
             colour = "white" if share > 0.5 else "black"
             axes.text(column, row, f"{100 * share:.0f}", c=colour, size=8, ha="center", va="center")
-    axes.set_xticks(classes, label_names, rotation=_rotation(label_names))
-    axes.set_yticks(classes, label_names)
+    rotation = _rotation(label_names)
+    axes.set_xticks(classes, label_names, rotation=rotation, parse_math=False)
+    axes.set_yticks(classes, label_names, parse_math=False)
     axes.set(xlabel="answer", ylabel="label")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -221,7 +221,8 @@ def _draw(canvas, path, row_names, column_names, title=None):
     renderer = FigureCanvasAgg(figure).get_renderer()
 
     def text(x, y, name, ha="center", va="bottom"):
-        return figure.text(x, y, name, size=8, ha=ha, va=va, transform=shift)
+        how = {"size": 8, "ha": ha, "va": va, "parse_math": False}
+        return figure.text(x, y, name, transform=shift, **how)
 
     def extent():
         boxes = [artist.get_window_extent(renderer) for artist in figure.texts]

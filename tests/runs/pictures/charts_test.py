@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kegnet_tf.runs.pictures import charts
+from kegnet_tf.runs.pictures import charts, images
 
 
 @pytest.fixture
@@ -64,6 +64,13 @@ def test_confusion_matrix_is_in_percent_of_each_row(drawn):
     (axes,) = drawn[0].axes
     assert_allclose(axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 0, 0], [0, 0.001, 0.999]])
     assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]
+
+
+def test_names_of_classes_are_no_formulas(tmp_path):
+    names = ["$a^$", "b"]  # as the one is none that could be set
+    assert charts.confusion_matrix(np.eye(2), names).ndim == 3
+    charts.class_balance({"generator 0": [0.5, 0.5]}, tmp_path / "balance.png", names)
+    images.image_grid(np.zeros((1, 2, 4, 4, 1)), tmp_path / "grid.png", ["row"], names)
 
 
 def test_class_balance_names_26_classes(tmp_path, drawn):
