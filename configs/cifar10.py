@@ -24,6 +24,9 @@ def get_config(mode=""):
             "splits": {"train": "train[:45000]", "valid": "train[45000:]", "test": "test"},
         }
     )
+    config.students = ConfigDict(
+        {"student1": {"target_ratio": 2.0}, "student2": {"target_ratio": 3.0}}  # ours
+    )
     config.decoder.hidden_layers = 3  # paper, for ResNet14
     config.training.update(epochs=32, batch_size=128, learning_rate=2e-3)  # ours
     config.training.update(weight_decay=0.1, flip=True, shift=0.125)  # ours; four pixels
