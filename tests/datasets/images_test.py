@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kegnet_tf.configs import mnist
+from kegnet_tf.configs import cifar10, cifar100, mnist
 from kegnet_tf.datasets import ImageDataset
 
 
@@ -90,6 +90,16 @@ def test_mnist_preset_names_three_splits_and_a_label_for_each_class():
     assert sorted(data.splits) == ["test", "train", "valid"]
     assert len(data.label_names) == 10
     assert data.image_shape == (32, 32, 1)
+
+
+@pytest.mark.parametrize(("preset", "classes"), [(cifar10, 10), (cifar100, 100)])
+def test_photographs_of_a_preset_are_read_in_colour_with_a_label_each(preset, classes):
+    data = ImageDataset(**preset.get_config().data)
+    with tfds.testing.mock_data(num_examples=5):
+        x, label = data.load("test", download=True)
+    assert x.shape == (5, 32, 32, 3)
+    assert set(label) <= set(range(classes))
+    assert len(set(data.label_names)) == classes
 
 
 def test_unknown_split_is_refused():
