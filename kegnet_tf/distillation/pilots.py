@@ -1,4 +1,4 @@
-"""Short trainings that settle what suits a student: its loss, mode of BatchNorm and features."""
+"""What suits a student: its features by a rule, its loss and BatchNorm by short trainings."""
 
 import dataclasses
 import functools
@@ -7,19 +7,18 @@ from collections.abc import Callable
 import keras
 
 from kegnet_tf import teachers
-from kegnet_tf.distillation.settings import FEATURES, LOSSES, MODES, Choice
+from kegnet_tf.distillation.settings import LOSSES, MODES, Choice
 
 STEPS = 100  # of a pilot; ours, see docs/method.md
 # By which cross entropy must agree better after its pilot, since it aims at agreement; ours.
 MARGIN = 0.1
-FEATURES_MARGIN = 0.01  # by which features must, which cost a pass of the teacher; ours
 
 
 def choose(student: keras.Model, asked: Choice, agreement: Callable[[Choice], float]) -> Choice:
     """Settles each "auto" by pilots: trainings of `STEPS` steps from the same start.
 
-    Only what can matter is tried: the loss and the features for images, the mode for students with
-    BatchNorm.
+    Only what can matter is tried: the loss for images, the mode for students with BatchNorm.
+    Features need no pilot: students of images match them where they have BatchNorm.
 
     Args:
         student: classifier from x to logits.
@@ -35,16 +34,16 @@ def choose(student: keras.Model, asked: Choice, agreement: Callable[[Choice], fl
     norms = any(teachers.layers_of_kind(student, keras.layers.BatchNormalization))
     modes = _candidates(asked.batch_norm, MODES if norms else ("inference",))
     losses = _candidates(asked.loss, LOSSES if images else ("cross_entropy",))
-    features = _candidates(asked.features, FEATURES if images else ("off",))
-    best = Choice(losses[0], modes[0], features[0])
+    features = asked.features
+    if features == "auto":
+        features = "on" if images and norms else "off"
+    best = Choice(losses[0], modes[0], features)
     if len(modes) > 1:
         best = max((dataclasses.replace(best, batch_norm=mode) for mode in modes), key=agreement)
-    rivals = ("features", features, FEATURES_MARGIN), ("loss", losses, MARGIN)
-    for name, candidates, margin in rivals:
-        for each in candidates[1:]:
-            least = agreement(best) + margin
-            other = dataclasses.replace(best, **{name: each})
-            best = other if agreement(other) >= least else best
+    if len(losses) > 1:
+        least = agreement(best) + MARGIN
+        other = dataclasses.replace(best, loss=losses[1])
+        best = other if agreement(other) >= least else best
     return best
 
 

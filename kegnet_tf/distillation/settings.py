@@ -37,8 +37,7 @@ class DistillationSettings:
             cross entropy agrees clearly better with the teacher after a pilot.
         temperature: of the cross entropy, above 0; the paper has 1.
         batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot.
-        features: see `Choice`. "auto" is "off" for tables, and for images what agrees better with
-            the teacher after a pilot.
+        features: see `Choice`. "auto" is "on" for students of images that have BatchNorm.
         feature_weight: of the features' error, in units of the teacher's variance, at the start;
             above 0. A cosine takes it to 0.
         learning_rate: Adam's, at the start, in (0, 1]; a cosine takes it to 0.

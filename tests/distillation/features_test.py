@@ -29,7 +29,7 @@ def test_decomposed_layers_are_paired_with_the_teachers_but_for_the_one_of_the_l
     assert found.paths == ["fc1", "fc3"]
     logits, *outputs = found.teacher(X)
     assert_allclose(logits, teacher(X), rtol=1e-6)
-    by_hand = keras.Model(teacher.inputs, teacher.get_layer("fc3").output)
+    by_hand = keras.Model(teacher.inputs[0], teacher.get_layer("fc3").output)
     assert_allclose(outputs[1], by_hand(X), rtol=1e-6)
 
 
