@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -30,7 +30,6 @@ class Distiller(keras.Model):
         choice: Choice | None = None,
         temperature: float = 1.0,
         features: Features | None = None,
-        variances: Sequence[float] = (),
         feature_weight: Callable[[tf.Tensor], tf.Tensor] | None = None,
         **kwargs,
     ):
@@ -42,13 +41,12 @@ class Distiller(keras.Model):
                 inference mode.
             temperature: of the cross entropy, above 0.
             features: of the student and its teacher, which the student is to match; or None.
-            variances: of each of the teacher's features.
             feature_weight: function of the step that gives the weight of their error.
             **kwargs: of `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
         self.choice, self.temperature = choice or Choice(), temperature
-        self.features, self.variances, self.feature_weight = features, variances, feature_weight
+        self.features, self.feature_weight = features, feature_weight
         norms = teachers.layers_of_kind(self.student, keras.layers.BatchNormalization)
         self.training = self.choice.batch_norm == "training" and any(norms)
         self.optimizer.build(self.student.trainable_variables)
@@ -79,7 +77,7 @@ class Distiller(keras.Model):
             loss = self.compute_distillation_loss(p, logits)
             if self.features:
                 weight = self.feature_weight(self.optimizer.iterations)
-                loss += weight * feature_loss(targets, outputs, self.variances)
+                loss += weight * feature_loss(targets, outputs, self.features.variances)
             # The gradients of the replicas are added up.
             share = loss / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)

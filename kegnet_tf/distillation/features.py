@@ -21,23 +21,16 @@ class Features:
         student: model from x to [logits, *features].
         teacher: model from x to [logits, *features], of the same shapes.
         paths: of the layers, in order.
+        variances: of each of the teacher's features, each unit's own, averaged.
     """
 
     student: keras.Model
     teacher: keras.Model
     paths: Sequence[str]
-
-    def variances(self, x: np.ndarray) -> list[float]:
-        """Variance of each of the teacher's features over data, each unit's own, averaged.
-
-        Args:
-            x: artificial data, [rows, ...], of which the first `ROWS` are looked at.
-        """
-        _, *outputs = self.teacher.predict_on_batch(x[:ROWS])
-        return [float(np.mean(np.var(each, axis=0))) for each in outputs]
+    variances: Sequence[float]
 
 
-def features(student: keras.Model, teacher: keras.Model) -> Features | None:
+def features(student: keras.Model, teacher: keras.Model, x: np.ndarray) -> Features | None:
     """Pairs each decomposed layer of a student with the teacher's of the same path and shape.
 
     The last layer, which makes the logits, is left out: the distillation loss is about them.
@@ -45,6 +38,7 @@ def features(student: keras.Model, teacher: keras.Model) -> Features | None:
     Args:
         student: a Functional model with Tucker layers.
         teacher: a Functional or built Sequential model.
+        x: artificial data, [rows, ...]; the variances are those of the first `ROWS`.
 
     Returns:
         None where there is no such pair.
@@ -59,7 +53,9 @@ def features(student: keras.Model, teacher: keras.Model) -> Features | None:
         return None
     shown, found = teachers.showing(student, lambda path, _: path in paths)
     theirs, _ = teachers.showing(teacher, lambda path, _: path in paths)
-    return Features(shown, theirs, [path for path, _ in found])
+    _, *values = theirs.predict_on_batch(x[:ROWS])
+    variances = [float(np.mean(np.var(each, axis=0))) for each in values]
+    return Features(shown, theirs, [path for path, _ in found], variances)
 
 
 def feature_loss(

@@ -60,7 +60,7 @@ def distil(
     """
     settings, devices = settings or DistillationSettings(), devices or extraction.Devices()
     choice = settings.choice
-    if choice.features != "off" and not (teacher and features(student, teacher)):
+    if choice.features != "off" and not (teacher and features(student, teacher, held_out[0])):
         choice = dataclasses.replace(choice, features="off")
     if "auto" in dataclasses.astuple(choice):
         start = student.get_weights()
@@ -107,14 +107,13 @@ def _fit(student, teacher, data, held_out, settings, choice, devices, callbacks,
         extraction.copies(models, batch_size, devices) as (trained, *others),
         teachers.without_dropout(trained),
     ):
-        found = features(trained, *others) if others else None
+        found = features(trained, *others, held_out[0]) if others else None
         distiller = Distiller(trained, dtype=devices.policy)
         distiller.compile(
             keras.optimizers.Adam(schedule),
             choice,
             settings.temperature,
             found,
-            found.variances(held_out[0]) if found else (),
             weight,
             **extraction.compilation(settings.jit_compile, steps),
         )

@@ -25,7 +25,7 @@ def student_of(teacher):
 
 
 def test_decomposed_layers_are_paired_with_the_teachers_but_for_the_one_of_the_logits(teacher):
-    found = features(student_of(teacher), teacher)
+    found = features(student_of(teacher), teacher, X)
     assert found.paths == ["fc1", "fc3"]
     logits, *outputs = found.teacher(X)
     assert_allclose(logits, teacher(X), rtol=1e-6)
@@ -36,20 +36,20 @@ def test_decomposed_layers_are_paired_with_the_teachers_but_for_the_one_of_the_l
 def test_layers_of_nested_models_behind_a_rescaling_are_paired(teacher):
     inputs = keras.Input((6,))
     outer = keras.Model(inputs, teacher(keras.layers.Rescaling(2.0)(inputs)))
-    found = features(student_of(outer), outer)
+    found = features(student_of(outer), outer, X)
     assert [path.split("/")[-1] for path in found.paths] == ["fc1", "fc3"]
 
 
 def test_model_without_decomposed_layers_or_of_other_names_has_none(teacher):
-    assert features(teacher, teacher) is None
+    assert features(teacher, teacher, X) is None
     other = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), keras.layers.Dense(3)])
-    assert features(compression.compress(other, {".*": (None, 2)}), teacher) is None
+    assert features(compression.compress(other, {".*": (None, 2)}), teacher, X) is None
 
 
 def test_loss_is_1_for_features_that_are_their_means_and_0_for_the_teachers_own(teacher):
-    found = features(student_of(teacher), teacher)
+    found = features(student_of(teacher), teacher, X)
     _, *targets = found.teacher(X)
-    variances = found.variances(X)
+    variances = found.variances
     means = [tf.ones_like(each) * tf.reduce_mean(each, axis=0) for each in targets]
     assert_allclose(feature_loss(targets, means, variances), 1, rtol=1e-5)
     assert feature_loss(targets, targets, variances) == 0
@@ -58,7 +58,7 @@ def test_loss_is_1_for_features_that_are_their_means_and_0_for_the_teachers_own(
 @pytest.mark.parametrize("choice", ["off", "on"])
 def test_features_that_are_matched_come_closer_to_the_teachers(teacher, choice):
     student = student_of(teacher)
-    found = features(student, teacher)
+    found = features(student, teacher, X)
     p = tf.nn.softmax(teacher(X)).numpy()
     data = tf.data.Dataset.from_tensors((X, p)).repeat()
     settings = DistillationSettings(epochs=1, steps_per_epoch=60, learning_rate=0.02)
@@ -66,7 +66,7 @@ def test_features_that_are_matched_come_closer_to_the_teachers(teacher, choice):
 
     def error():
         outputs = [model(X)[1:] for model in (found.teacher, found.student)]
-        return float(feature_loss(*outputs, found.variances(X)))
+        return float(feature_loss(*outputs, found.variances))
 
     before = error()
     distillation.distil(student, data, (X, p), settings, teacher=teacher, verbose=0)

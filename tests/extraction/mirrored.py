@@ -1,7 +1,8 @@
 """A process of its own for `devices_test`: it splits the CPU in two before TensorFlow starts.
 
-Trains 20 steps of generator and student, and prints as JSON by how much at most the weights differ
-between one device and two, in float32 and in float16, and whether the teacher stayed as it was.
+Trains 20 steps of a generator and of two students, one of them with the features of its teacher.
+Prints as JSON by how much at most the weights differ between one device and two, in float32 and in
+float16, and whether the teacher stayed as it was.
 """
 
 import json
@@ -15,7 +16,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from smallest import tiny_decoder, tiny_generator, tiny_teacher  # noqa: E402
 
-from kegnet_tf import distillation, extraction, synthesis  # noqa: E402
+from kegnet_tf import compression, distillation, extraction, synthesis  # noqa: E402
 from kegnet_tf.experiments.accuracy_curves import AccuracyCurves  # noqa: E402
 
 STEPS = {"epochs": 2, "steps_per_epoch": 10}
@@ -59,8 +60,19 @@ def train(**choices):
         callbacks=[curve],
         verbose=0,
     )
+    hinted = compression.compress(teacher, 0.5)
+    distillation.distil(
+        hinted,
+        source.stream(16, seed=0),
+        held_out,
+        distillation.DistillationSettings(features="on", learning_rate=1e-3, **STEPS),
+        teacher=teacher,
+        devices=devices,
+        verbose=0,
+    )
     extracted = generator.get_weights() + decoder.get_weights()
-    return unchanged, extracted, student.get_weights(), curve.test
+    students = student.get_weights() + hinted.get_weights()
+    return unchanged, extracted, students, curve.test
 
 
 def difference(one, other):
