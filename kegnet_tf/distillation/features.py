@@ -11,6 +11,7 @@ from kegnet_tf import teachers
 from kegnet_tf.compression import TuckerConv2D, TuckerDense
 
 ROWS = 500  # of the artificial data that variances are measured on; ours
+_BATCH = 50  # of them at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,42 +21,44 @@ class Features:
     Attributes:
         student: model from x to [logits, *features].
         teacher: model from x to [logits, *features], of the same shapes.
-        paths: of the layers, in order.
         variances: of each of the teacher's features, each unit's own, averaged.
     """
 
     student: keras.Model
     teacher: keras.Model
-    paths: Sequence[str]
     variances: Sequence[float]
 
 
-def features(student: keras.Model, teacher: keras.Model, x: np.ndarray) -> Features | None:
-    """Pairs each decomposed layer of a student with the teacher's of the same path and shape.
+def paired(student: keras.Model, teacher: keras.Model) -> list[str]:
+    """Paths of a student's decomposed layers for which the teacher has one of that path and shape.
 
     The last layer, which makes the logits, is left out: the distillation loss is about them.
 
     Args:
         student: a Functional model with Tucker layers.
         teacher: a Functional or built Sequential model.
-        x: artificial data, [rows, ...]; the variances are those of the first `ROWS`.
-
-    Returns:
-        None where there is no such pair.
     """
     outputs = {path: layer.output.shape for path, layer in _layers(teacher)[:-1]}
-    paths = {
+    return [
         path
         for path, layer in _layers(student)
         if isinstance(layer, TuckerConv2D | TuckerDense) and outputs.get(path) == layer.output.shape
-    }
-    if not paths:
-        return None
-    shown, found = teachers.showing(student, lambda path, _: path in paths)
-    theirs, _ = teachers.showing(teacher, lambda path, _: path in paths)
-    _, *values = theirs.predict_on_batch(x[:ROWS])
-    variances = [float(np.mean(np.var(each, axis=0))) for each in values]
-    return Features(shown, theirs, [path for path, _ in found], variances)
+    ]
+
+
+def features(student: keras.Model, teacher: keras.Model, x: np.ndarray) -> Features:
+    """What the layers give that are `paired`, and what it is measured in.
+
+    Args:
+        student: as for `paired`, at least one of whose layers is.
+        teacher: as for `paired`.
+        x: artificial data, [rows, ...]; the variances are those of the first `ROWS`.
+    """
+    paths = paired(student, teacher)
+    shown, theirs = (
+        teachers.showing(model, lambda path, _: path in paths)[0] for model in (student, teacher)
+    )
+    return Features(shown, theirs, _variances(theirs, x[:ROWS]))
 
 
 def feature_loss(
@@ -80,3 +83,17 @@ def feature_loss(
 
 def _layers(model):
     return teachers.showing(model, lambda *_: True)[1]
+
+
+def _variances(shown, x):
+    """By sums over batches: all features of all rows may not fit in memory."""
+    moments = []
+    for start in range(0, len(x), _BATCH):
+        _, *outputs = shown.predict_on_batch(x[start : start + _BATCH])
+        outputs = [np.asarray(each, np.float64) for each in outputs]
+        moments.append([(each.sum(axis=0), np.square(each).sum(axis=0)) for each in outputs])
+    variances = []
+    for batches in zip(*moments, strict=True):
+        mean, square = (sum(part) / len(x) for part in zip(*batches, strict=True))
+        variances.append(float(np.mean(square - np.square(mean))))
+    return variances

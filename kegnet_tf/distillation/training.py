@@ -9,7 +9,7 @@ import tensorflow as tf
 from kegnet_tf import extraction, teachers
 from kegnet_tf.distillation import pilots
 from kegnet_tf.distillation.distiller import Distiller
-from kegnet_tf.distillation.features import features
+from kegnet_tf.distillation.features import features, paired
 from kegnet_tf.distillation.settings import Choice, DistillationSettings
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def distil(
     """
     settings, devices = settings or DistillationSettings(), devices or extraction.Devices()
     choice = settings.choice
-    if choice.features != "off" and not (teacher and features(student, teacher, held_out[0])):
+    if choice.features != "off" and not (teacher and paired(student, teacher)):
         choice = dataclasses.replace(choice, features="off")
     if "auto" in dataclasses.astuple(choice):
         start = student.get_weights()
