@@ -60,7 +60,8 @@ def train(**choices):
         callbacks=[curve],
         verbose=0,
     )
-    hinted = compression.compress(teacher, 0.5)
+    # At the start of a decomposition, features have no gradient but rounding in its core.
+    hinted = compression.compress(teacher, 0.5, start="random")
     distillation.distil(
         hinted,
         source.stream(16, seed=0),
