@@ -63,7 +63,7 @@ def test_target_ratio_loses_no_more_accuracy_than_any_fraction_of_the_same_size(
     teacher = teachers.load(teachers.pretrained("mnist"))
     student = compress(teacher, target_ratio=3)
     size = trainable_parameters(student)
-    rivals = [compress(teacher, fraction) for fraction in (0.36, 0.37, 0.38)]
+    rivals = [compress(teacher, fraction) for fraction in (0.38, 0.39, 0.40)]
     assert all(abs(trainable_parameters(rival) / size - 1) < 0.05 for rival in rivals)
     best = max(distillation.accuracy(rival.predict_on_batch, x, label) for rival in rivals)
     assert distillation.accuracy(student.predict_on_batch, x, label) >= max(best, 0.98)
