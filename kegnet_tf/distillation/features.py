@@ -32,18 +32,18 @@ class Features:
 def paired(student: keras.Model, teacher: keras.Model) -> list[str]:
     """Paths of a student's decomposed layers for which the teacher has one of that path and shape.
 
-    The last layer, which makes the logits, is left out: the distillation loss is about them.
+    The one that makes the logits is left out: the distillation loss is about them.
 
     Args:
         student: a Functional model with Tucker layers.
         teacher: a Functional or built Sequential model.
     """
-    outputs = {path: layer.output.shape for path, layer in _layers(teacher)[:-1]}
-    return [
-        path
-        for path, layer in _layers(student)
-        if isinstance(layer, TuckerConv2D | TuckerDense) and outputs.get(path) == layer.output.shape
-    ]
+    theirs = _shapes(teacher, keras.layers.Conv2D | keras.layers.Dense)
+    if theirs and theirs[-1][1] == teacher.output_shape:
+        theirs.pop()
+    shapes = dict(theirs)
+    own = _shapes(student, TuckerConv2D | TuckerDense)
+    return [path for path, shape in own if shapes.get(path) == shape]
 
 
 def features(student: keras.Model, teacher: keras.Model, x: np.ndarray) -> Features:
@@ -81,8 +81,10 @@ def feature_loss(
     return tf.add_n(errors) / len(errors)
 
 
-def _layers(model):
-    return teachers.showing(model, lambda *_: True)[1]
+def _shapes(model, kinds):
+    """(path, shape of the output) of each layer of some kinds, in order."""
+    _, layers = teachers.showing(model, lambda _, layer: isinstance(layer, kinds))
+    return [(path, layer.output.shape) for path, layer in layers]
 
 
 def _variances(shown, x):

@@ -49,8 +49,8 @@ def distil(
         data: endless dataset of (x, p), as from `synthesis.Source.stream`.
         held_out: (x, p) arrays, kept from training, on which agreement is measured each epoch.
         settings: see `DistillationSettings`; None for its defaults.
-        teacher: whose features the student is to match, where the settings give that a weight; a
-            model of the same layers, from the same x.
+        teacher: whose features the student is to match, where the settings ask for that; a model of
+            the same layers, from the same x.
         devices: how several devices share a step, and what the layers compute in.
         callbacks: Keras callbacks.
         verbose: as in `keras.Model.fit`.

@@ -45,6 +45,16 @@ def test_model_without_decomposed_layers_or_of_other_names_has_none(teacher):
     assert paired(compression.compress(other, {".*": (None, 2)}), teacher) == []
 
 
+def test_operations_of_several_outputs_do_not_stand_in_the_way():
+    inputs = keras.Input((6,))
+    one, other = keras.ops.split(keras.layers.Dense(8, name="fc1")(inputs), 2, axis=1)
+    logits = keras.layers.Dense(3, name="fc2")(one + other)
+    model = keras.Model(inputs, logits)
+    student = compression.compress(model, {"fc.": (None, 2)})
+    assert paired(student, model) == ["fc1"]
+    assert len(features(student, model, X).variances) == 1
+
+
 def test_loss_is_1_for_features_that_are_their_means_and_0_for_the_teachers_own(teacher):
     found = features(student_of(teacher), teacher, X)
     _, *targets = found.teacher(X)
