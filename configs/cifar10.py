@@ -1,9 +1,9 @@
-"""CIFAR-10 with ResNet14, or with a network of phones: --config.network=mobilenet.
+"""CIFAR-10 with ResNet14; cifar10_mobilenet.py has a network of phones for it.
 
     kegnet-teacher --dataset=cifar10 --output=cifar10.keras
-    kegnet --dataset=cifar10 --teacher=cifar10.keras
+    kegnet --dataset=cifar10
 
-The first command makes a ResNet14 of 87.2 % in 80 minutes, two other jobs beside it on two cores.
+The teacher that ships has 90.4 % on the test split; two minutes on a GPU, hours on two cores.
 """
 
 from ml_collections import ConfigDict
@@ -15,6 +15,7 @@ LABELS = "airplane automobile bird cat deer dog frog horse ship truck"
 
 def get_config(mode=""):
     config = base.get_config(mode)
+    config.teacher = "cifar10"
     config.network = "resnet14"
     config.data = ConfigDict(
         {
@@ -30,7 +31,7 @@ def get_config(mode=""):
         {"student1": {"target_ratio": 2.0}, "student2": {"target_ratio": 3.0}}  # ours
     )
     config.decoder.hidden_layers = 3  # paper, for ResNet14
-    config.training.update(epochs=32, batch_size=128, learning_rate=2e-3)  # ours
+    config.training.update(epochs=90, batch_size=128, learning_rate=2e-3)  # ours
     config.training.update(weight_decay=0.1, flip=True, shift=0.125)  # ours; four pixels
     config.training.mixed_precision = "bfloat16"  # ours, for time alone
     return config

@@ -22,6 +22,7 @@ train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 
 def get_config(mode=""):
     config = cifar10.get_config(mode)
+    config.teacher = ""
     config.data.update(
         name="cifar100",
         label_names=tuple(label.replace("_", " ") for label in LABELS.split()),
