@@ -9,6 +9,7 @@ from kegnet_tf.distillation.evaluation import (
     measures,
 )
 from kegnet_tf.distillation.losses import distillation_loss, logit_loss
+from kegnet_tf.distillation.pilots import remove_backup
 from kegnet_tf.distillation.results import StudentResult, TeacherResult
 from kegnet_tf.distillation.settings import Choice, DistillationSettings
 from kegnet_tf.distillation.training import Distilled, distil
@@ -28,4 +29,5 @@ __all__ = [
     "distillation_loss",
     "logit_loss",
     "measures",
+    "remove_backup",
 ]

@@ -9,7 +9,7 @@ import keras
 from kegnet_tf.extraction import latents
 from kegnet_tf.extraction.devices import Devices, compilation, copies
 from kegnet_tf.extraction.kegnet import KegNet
-from kegnet_tf.extraction.resuming import Backup, LastFinite
+from kegnet_tf.extraction.resuming import Backup, LastFinite, fit
 from kegnet_tf.extraction.settings import ExtractionSettings
 from kegnet_tf.extraction.together import Ensemble, Members, check_length
 
@@ -97,7 +97,8 @@ def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, c
             **compilation(settings.jit_compile, settings.steps_per_epoch),
         )
         data = functools.partial(latents.stream, seed, *_shape(generator, settings))
-        return _fit(kegnet, data, settings, [LastFinite(), *callbacks], backup, verbose)
+        finite = LastFinite()
+        return _fit(kegnet, data, settings, finite, callbacks, backup, verbose)
 
 
 def _train_together(teacher, generators, decoders, settings, seeds, backup, callbacks, verbose):
@@ -112,25 +113,19 @@ def _train_together(teacher, generators, decoders, settings, seeds, backup, call
     for member in members:
         member.compile(adam, settings)  # the same one, which counts the steps for callbacks
     data = functools.partial(latents.stream_together, seeds, *_shape(generators[0], settings))
-    _fit(ensemble, data, settings, [Members(members, callbacks)], backup, verbose)
+    _fit(ensemble, data, settings, Members(members, callbacks), (), backup, verbose)
     return [member.history for member in members]
 
 
-def _fit(trainer, data, settings, callbacks, backup, verbose):
+def _fit(trainer, data, settings, finite, callbacks, backup, verbose):
     """Trains from where a backup was left; `data` is a stream of (y, z) for a start."""
-    done = 0
-    if backup:
-        keeper = Backup(backup)
-        keeper.set_model(trainer)
-        done = keeper.restore()
-        callbacks.append(keeper)
-    return trainer.fit(
-        data(start=done * settings.steps_per_epoch),
+    return fit(
+        trainer,
+        data,
+        [finite, *callbacks],
+        Backup(backup, [finite]) if backup else None,
         epochs=settings.epochs,
-        initial_epoch=done,
         steps_per_epoch=settings.steps_per_epoch,
-        shuffle=False,
-        callbacks=callbacks,
         verbose=verbose,
     )
 

@@ -75,7 +75,7 @@ class Source:
         images = len(self.teacher.input_shape) == 4
         return mixtures.shares_of(self.name, self.mixture, images, self.unlabeled is not None)
 
-    def stream(self, batch_size: int, seed: int, size: int = 0) -> tf.data.Dataset:
+    def stream(self, batch_size: int, seed: int, size: int = 0, start: int = 0) -> tf.data.Dataset:
         """Endless stream of artificial data with the teacher's answers.
 
         Args:
@@ -83,6 +83,8 @@ class Source:
             seed: integer.
             size: 0 for fresh data in every batch, or the size of a fixed set that is drawn once and
                 shuffled anew in each pass.
+            start: the first batch's place in the stream; above 0 to go on where an earlier one was
+                left.
 
         Returns:
             Batches of (x, p), float32: data, [batch, ...], standardised, and the teacher's
@@ -90,7 +92,7 @@ class Source:
         """
         if size:
             fixed = tf.data.Dataset.from_tensor_slices(self.sample(size, seed))
-            return fixed.shuffle(size, seed).repeat().batch(batch_size).prefetch(2)
+            return fixed.shuffle(size, seed).repeat().batch(batch_size).skip(start).prefetch(2)
         shares = self.shares
         draws = {name: getattr(self, f"_{name}") for name in shares if name != "unlabeled"}
         if "unlabeled" in shares:
@@ -108,8 +110,10 @@ class Source:
             p = tf.nn.softmax(self.teacher(x, training=False))
             return _balanced(x, p, total, seed, step) if self._chooses else (x, p)
 
-        steps = tf.data.Dataset.range(tf.int64.max)
-        return steps.map(answered).rebatch(batch_size, drop_remainder=True).prefetch(2)
+        draws_before, batches = divmod(start, total // batch_size)
+        steps = tf.data.Dataset.range(draws_before, tf.int64.max)
+        drawn = steps.map(answered).rebatch(batch_size, drop_remainder=True)
+        return drawn.skip(batches).prefetch(2)
 
     def sample(self, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """A fixed set of artificial data with the teacher's answers.
