@@ -41,6 +41,7 @@ def distil(
     devices: extraction.Devices | None = None,
     backup: str | os.PathLike | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    told: Callable[[int, dict], object] | None = None,
     verbose: int = 2,
 ) -> Distilled:
     """Trains a student on a stream of artificial data, without real data anywhere.
@@ -62,6 +63,8 @@ def distil(
             `extraction.Backup`; what pilots gave is beside it. Where it stands already, training
             goes on from there, to the same end. `remove_backup` removes all of it.
         callbacks: Keras callbacks.
+        told: function of (steps since the start, metrics by name), called every few moments, with
+            step 0 while a pilot lasts; None for none.
         verbose: as in `keras.Model.fit`.
 
     Raises:
@@ -74,12 +77,12 @@ def distil(
         choice = dataclasses.replace(choice, features="off")
     given = student, teacher, data, held_out
     if "auto" in dataclasses.astuple(choice):
-        choice = _piloted(*given, settings, choice, devices, backup)
-    history = _fit(*given, settings, choice, devices, backup, callbacks, verbose)
+        choice = _piloted(*given, settings, choice, devices, backup, told)
+    history = _fit(*given, settings, choice, devices, backup, callbacks, told, verbose)
     return Distilled(history, choice)
 
 
-def _piloted(student, teacher, data, held_out, settings, choice, devices, backup):
+def _piloted(student, teacher, data, held_out, settings, choice, devices, backup, told):
     """What pilots settle of a choice."""
     start = student.get_weights()
     outcomes = pilots.Outcomes(backup)
@@ -87,10 +90,13 @@ def _piloted(student, teacher, data, held_out, settings, choice, devices, backup
         settings, epochs=1, steps_per_epoch=pilots.STEPS, selection="last", jit_compile=False
     )
 
+    def tell(_, logs):
+        told(0, logs)
+
     @outcomes.kept
     def agreement(tried):
-        own = outcomes.backup(tried)
-        history = _fit(student, teacher, data, held_out, pilot, tried, devices, own, (), 0)
+        how = devices, outcomes.backup(tried), (), told and tell, 0
+        history = _fit(student, teacher, data, held_out, pilot, tried, *how)
         student.set_weights(start)
         logger.debug("Pilot: %s agrees in %s.", tried, history.history["val_agreement"][-1])
         return history.history["val_agreement"][-1]
@@ -102,7 +108,9 @@ def _piloted(student, teacher, data, held_out, settings, choice, devices, backup
     return choice
 
 
-def _fit(student, teacher, data, held_out, settings, choice, devices, backup, callbacks, verbose):
+def _fit(
+    student, teacher, data, held_out, settings, choice, devices, backup, callbacks, told, verbose
+):
     """Trains with one choice; Keras' `History`."""
     epochs, steps = settings.epochs, settings.steps_per_epoch
     if isinstance(data, tf.data.Dataset):
@@ -137,6 +145,7 @@ def _fit(student, teacher, data, held_out, settings, choice, devices, backup, ca
             data,
             [*callbacks, *chosen],
             extraction.Backup(backup, chosen) if backup else None,
+            told,
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),

@@ -114,3 +114,30 @@ class Paced(keras.Model):
         if self.timed:
             self.step_seconds = seconds / steps
         self.timed = True
+
+
+class Telling(keras.callbacks.Callback):
+    """Tells a function how far a `Paced` trainer is, every few moments.
+
+    Args:
+        told: function of (steps since the start of training, metrics by name).
+    """
+
+    def __init__(self, told: Callable[[int, dict], object]):
+        super().__init__()
+        self.told, self.before = told, 0
+
+    def on_train_begin(self, logs=None):
+        self.model.listeners.append(self._tell)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.before = epoch * self.params["steps"]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._tell(batch + 1, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._tell(self.params["steps"], logs)
+
+    def _tell(self, done, logs):
+        self.told(self.before + done, {name: float(value) for name, value in logs.items()})

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kegnet_tf.extraction.pacing import Paced
+from kegnet_tf.extraction.pacing import Paced, Telling
 
 # Of this process, in the names of files that it has not finished; workers take that of their run.
 WRITER = os.environ.get("KEGNET_WRITER") or secrets.token_hex(8)
@@ -178,6 +178,7 @@ def fit(
     data: Callable[..., tf.data.Dataset],
     callbacks: Sequence[keras.callbacks.Callback],
     backup: Backup | None,
+    told: Callable[[int, dict], object] | None = None,
     *,
     steps_per_epoch: int,
     **given,
@@ -190,6 +191,8 @@ def fit(
             there on.
         callbacks: Keras callbacks.
         backup: where the state is kept and looked for; None for nowhere.
+        told: function of (steps since the start, metrics by name), called every few moments; None
+            for none.
         steps_per_epoch: steps in an epoch.
         **given: what else `keras.Model.fit` is to get.
     """
@@ -198,6 +201,8 @@ def fit(
         backup.set_model(trainer)
         steps = backup.restore()
         callbacks = [*callbacks, backup]
+    if told:
+        callbacks = [*callbacks, Telling(told)]
     epochs = int(trainer.epochs_done)
     # Where several devices share a step, nothing is kept within an epoch, and no step is counted.
     steps = max(steps, epochs * steps_per_epoch)

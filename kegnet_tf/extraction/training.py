@@ -2,7 +2,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -24,6 +24,7 @@ def extract(
     devices: Devices | None = None,
     backup: str | os.PathLike | None = None,
     callbacks: Sequence[Sequence[keras.callbacks.Callback]] = (),
+    told: Callable[[int, dict], object] | None = None,
     verbose: int = 2,
 ) -> list[keras.callbacks.History]:
     """Trains generators on a teacher, all at once where `trained_together` says so.
@@ -46,6 +47,8 @@ def extract(
         callbacks: a list of Keras callbacks for each generator, or () for none. Their model is a
             `KegNet` of that generator; of several trained together, they see the begin and the end
             of training and of epochs, not batches.
+        told: function of (steps since the start of a generator, metrics by name), called every few
+            moments: of several trained together with means; None for none.
         verbose: as in `keras.Model.fit`; of several trained together, means are printed.
 
     Returns:
@@ -63,15 +66,14 @@ def extract(
         check_length(name, of_each, generators)
     if len(generators) > 1 and trained_together(teacher, devices):
         pairs = generators, decoders
-        return _train_together(teacher, *pairs, settings, seeds, backup, callbacks, verbose)
-    members = zip(
-        generators, decoders, seeds, _paths(backup, len(generators)), callbacks, strict=True
-    )
+        return _train_together(teacher, *pairs, settings, seeds, backup, callbacks, told, verbose)
+    paths = _paths(backup, len(generators))
+    members = zip(generators, decoders, seeds, paths, callbacks, strict=True)
     return [
         _train_alone(
-            teacher, generator, decoder, _own(settings, index), seed, devices, path, own, verbose
+            (teacher, generator, decoder), _own(settings, index), *given, devices, told, verbose
         )
-        for index, (generator, decoder, seed, path, own) in enumerate(members)
+        for index, (generator, decoder, *given) in enumerate(members)
     ]
 
 
@@ -87,8 +89,8 @@ def trained_together(teacher: keras.Model, devices: Devices | None = None) -> bo
     return len(teacher.input_shape) == 2 and devices in (None, Devices())
 
 
-def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, callbacks, verbose):
-    with copies([teacher, generator, decoder], settings.batch_size, devices) as made:
+def _train_alone(models, settings, seed, backup, callbacks, devices, told, verbose):
+    with copies(models, settings.batch_size, devices) as made:
         kegnet = KegNet(*made, dtype=devices.policy)
         kegnet.compile(
             keras.optimizers.Adam(settings.learning_rate),
@@ -96,12 +98,14 @@ def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, c
             seed,
             **compilation(settings.jit_compile, settings.steps_per_epoch),
         )
-        data = functools.partial(latents.stream, seed, *_shape(generator, settings))
+        data = functools.partial(latents.stream, seed, *_shape(models[1], settings))
         finite = LastFinite()
-        return _fit(kegnet, data, settings, finite, callbacks, backup, verbose)
+        return _fit(kegnet, data, settings, finite, callbacks, backup, told, verbose)
 
 
-def _train_together(teacher, generators, decoders, settings, seeds, backup, callbacks, verbose):
+def _train_together(
+    teacher, generators, decoders, settings, seeds, backup, callbacks, told, verbose
+):
     ensemble = Ensemble(teacher, generators, decoders)
     adam = keras.optimizers.Adam(settings.learning_rate)
     choices = {
@@ -113,17 +117,18 @@ def _train_together(teacher, generators, decoders, settings, seeds, backup, call
     for member in members:
         member.compile(adam, settings)  # the same one, which counts the steps for callbacks
     data = functools.partial(latents.stream_together, seeds, *_shape(generators[0], settings))
-    _fit(ensemble, data, settings, Members(members, callbacks), (), backup, verbose)
+    _fit(ensemble, data, settings, Members(members, callbacks), (), backup, told, verbose)
     return [member.history for member in members]
 
 
-def _fit(trainer, data, settings, finite, callbacks, backup, verbose):
+def _fit(trainer, data, settings, finite, callbacks, backup, told, verbose):
     """Trains from where a backup was left; `data` is a stream of (y, z) for a start."""
     return fit(
         trainer,
         data,
         [finite, *callbacks],
         Backup(backup, [finite]) if backup else None,
+        told,
         epochs=settings.epochs,
         steps_per_epoch=settings.steps_per_epoch,
         verbose=verbose,

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kegnet_tf import compression, distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.runs import initial_students, records, tensorboard
+from kegnet_tf.runs import initial_students, progress, records, tensorboard
 
 logger = logging.getLogger(__name__)
 # Settings of the data that a student learns from and is chosen on.
@@ -104,19 +104,22 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
         start = teachers.load(run.initial[name], output="logits")  # a copy
         student = teachers.standardised(start)
         if arm != "tucker":
-            logger.info("%s, %s, seed %d", name, arm, seed)
             settings = settings or run.distillation_settings
             started = time.perf_counter()
-            distilled = distillation.distil(
-                student,
-                data or functools.partial(stream, run, arm, seed),
-                run.held_out,
-                settings,
-                teacher=run.teacher,
-                devices=run.devices,
-                backup=_backup(path, made),
-                callbacks=[run.log_curves(run.workdir / "tensorboard" / path.stem), *callbacks],
-            )
+            steps = settings.epochs * settings.steps_per_epoch
+            with progress.stage(f"Student {name}, {arm}, seed {seed}", steps) as stage:
+                distilled = distillation.distil(
+                    student,
+                    data or functools.partial(stream, run, arm, seed),
+                    run.held_out,
+                    settings,
+                    teacher=run.teacher,
+                    devices=run.devices,
+                    backup=_backup(path, made),
+                    callbacks=[run.log_curves(run.workdir / "tensorboard" / path.stem), *callbacks],
+                    told=stage.tell,
+                    verbose=0,
+                )
             result = dataclasses.replace(
                 result,
                 selection=settings.selection,
@@ -179,6 +182,7 @@ def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
     }, counts
 
 
+@progress.stage("Students, measured")
 def results(run) -> list[StudentResult]:
     """All students of a run, trained or found finished, and measured.
 
