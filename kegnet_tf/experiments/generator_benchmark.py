@@ -218,11 +218,11 @@ def _gradient(loss, data_shape, latent_dim, settings, steps=1):
 
 # In a process of their own: TensorFlow keeps what was freed, for the next one to take.
 def _gradient_memory(*given):
-    return timing.peak_memory(_gradient(*given))
+    return runs.peak_memory(_gradient(*given))
 
 
 def _step_memory(*given):
-    return timing.peak_memory(_training(*given))
+    return runs.peak_memory(_training(*given))
 
 
 def _training(teacher, generator, decoder, settings, steps):

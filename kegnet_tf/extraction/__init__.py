@@ -2,7 +2,7 @@
 
 from kegnet_tf.extraction.decoder import Decoder
 from kegnet_tf.extraction.devices import Devices, apply_gradients, compilation, copies
-from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator
+from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator, drawn_shape
 from kegnet_tf.extraction.kegnet import ClassBalance, KegNet
 from kegnet_tf.extraction.latents import (
     check_labels,
@@ -56,6 +56,7 @@ __all__ = [
     "decoder_loss",
     "derive_seed",
     "diversity_loss",
+    "drawn_shape",
     "extract",
     "fit",
     "least_recognition",

@@ -40,15 +40,14 @@ def extract(
         seeds: integer of the stream of (y, z), for each generator.
         devices: where and in what precision the steps are computed; None for one device and the
             models' own precision.
-        backup: path, ending in .npz, that holds the state after each epoch but the last.
-            Where it stands already, training goes on from there, to the same end. Several
-            generators that are trained one after another have a file each, with the generator's
-            place in the list in its name: "a-0.npz" of "a.npz".
+        backup: path, ending in .npz, that holds the state while training lasts, see `Backup`.
+            Where it stands already, training goes on from there, to the same end. Generators that
+            are trained one after another have a file each, as "a-0.npz" of "a.npz".
         callbacks: a list of Keras callbacks for each generator, or () for none. Their model is a
             `KegNet` of that generator; of several trained together, they see the begin and the end
             of training and of epochs, not batches.
-        told: function of (steps since the start of a generator, metrics by name), called every few
-            moments: of several trained together with means; None for none.
+        told: function of (steps since a generator's start, metrics by name), called every few
+            moments; None for none.
         verbose: as in `keras.Model.fit`; of several trained together, means are printed.
 
     Returns:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -11,6 +12,8 @@ import tensorflow as tf
 from kegnet_tf import extraction, teachers
 from kegnet_tf.synthesis import mixtures, procedural
 
+LARGEST = 64  # pixels a side, of pictures that are drawn by a batch of every generator at once
+AT_ONCE = 256, 2**24  # rows, and numbers in them, of a set that is drawn; ours
 CANDIDATES = 4  # rows drawn for each that balance keeps; ours, see docs/method.md
 
 
@@ -98,8 +101,11 @@ class Source:
         if "unlabeled" in shares:
             with tf.device("CPU"):  # a tensor, so that no copy of it gets into the stream's graph
                 draws["unlabeled"] = functools.partial(_rows_of, tf.constant(self.unlabeled))
-        # Each draw is a batch of every generator; a mixture's rows are then shuffled.
-        total = batch_size * (len(self.generators) if "kegnet" in shares else 1)
+        # Each draw is a batch of every generator, of all of them where pictures are large; a
+        # mixture's rows are then shuffled.
+        small = len(self._shape) == 1 or max(self._shape[:2]) <= LARGEST
+        together = "kegnet" in shares and small
+        total = batch_size * (len(self.generators) if together else 1)
         drawn = total * (CANDIDATES if self._chooses else 1)
         ends = np.round(drawn * np.cumsum([0.0, *shares.values()])).astype(int)
         rows = dict(zip(shares, np.diff(ends).tolist(), strict=True))
@@ -126,7 +132,7 @@ class Source:
             (x, p): float32 arrays, [size, ...], standardised, and [size, num_classes];
             `numpy.savez(path, x=x, p=p)` keeps them.
         """
-        batch_size = min(size, 256)
+        batch_size = min(size, rows_at_once(self._shape))
         drawn = size * (CANDIDATES if self._chooses else 1)
         unbalanced = dataclasses.replace(self, balanced=False)
         batches = unbalanced.stream(batch_size, seed).take(-(-drawn // batch_size))
@@ -172,6 +178,16 @@ class Source:
         mean, std = (np.asarray(part, np.float32) for part in (known.input_mean, known.input_std))
         images = procedural.images(seed, step, rows, self._shape, known.mean, known.std)
         return (images - mean) / std
+
+
+def rows_at_once(shape: Sequence[int]) -> int:
+    """Rows of a batch in which a set is drawn, so that memory holds it.
+
+    Args:
+        shape: of one example.
+    """
+    rows, numbers = AT_ONCE
+    return max(1, min(rows, numbers // math.prod(shape)))
 
 
 def _rows_of(x, seed, step, rows):
