@@ -139,6 +139,7 @@ def _fit(
             weight,
             **extraction.compilation(settings.jit_compile, steps),
         )
+        rows = teachers.rows_at_once(trained.input_shape[1:], 500)
         chosen = [MostAgreeing(trained)] if settings.selection == "agreement" else []
         return extraction.fit(
             distiller,
@@ -148,6 +149,6 @@ def _fit(
             told,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
+            validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(rows),
             verbose=verbose,
         )

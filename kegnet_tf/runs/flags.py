@@ -19,6 +19,7 @@ from kegnet_tf.configs import base
 from kegnet_tf.runs import endings, progress
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may use the GPU as well
 
 _DATASET = flags.DEFINE_string(
     "dataset", "", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import ml_collections
 
-from kegnet_tf import synthesis
+from kegnet_tf import teachers
 from kegnet_tf.runs.costs import Costs
 from kegnet_tf.runs.memory import FLOAT32
 from kegnet_tf.runs.progress import duration
@@ -98,7 +98,7 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
             "measuring, export",
             f"{config.held_out} held-out examples, {len(config.export.formats)} formats",
             measured * evaluated + EXPORT_SECONDS * (1 + len(config.export.formats)),
-            held + drawn.memory(min(config.held_out, synthesis.rows_at_once((shape.example,)))),
+            held + drawn.memory(min(config.held_out, teachers.rows_at_once((shape.example,), 256))),
         ),
     ]
 

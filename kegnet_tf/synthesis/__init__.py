@@ -2,6 +2,6 @@
 
 from kegnet_tf.synthesis.mixtures import SOURCES, check_source, shares_of
 from kegnet_tf.synthesis.procedural import images
-from kegnet_tf.synthesis.sources import Source, rows_at_once
+from kegnet_tf.synthesis.sources import Source
 
-__all__ = ["SOURCES", "Source", "check_source", "images", "rows_at_once", "shares_of"]
+__all__ = ["SOURCES", "Source", "check_source", "images", "shares_of"]

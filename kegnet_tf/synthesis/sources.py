@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -13,7 +12,6 @@ from kegnet_tf import extraction, teachers
 from kegnet_tf.synthesis import mixtures, procedural
 
 LARGEST = 64  # pixels a side, of pictures that are drawn by a batch of every generator at once
-AT_ONCE = 256, 2**24  # rows, and numbers in them, of a set that is drawn; ours
 CANDIDATES = 4  # rows drawn for each that balance keeps; ours, see docs/method.md
 
 
@@ -132,7 +130,7 @@ class Source:
             (x, p): float32 arrays, [size, ...], standardised, and [size, num_classes];
             `numpy.savez(path, x=x, p=p)` keeps them.
         """
-        batch_size = min(size, rows_at_once(self._shape))
+        batch_size = min(size, teachers.rows_at_once(self._shape, 256))
         drawn = size * (CANDIDATES if self._chooses else 1)
         unbalanced = dataclasses.replace(self, balanced=False)
         batches = unbalanced.stream(batch_size, seed).take(-(-drawn // batch_size))
@@ -178,16 +176,6 @@ class Source:
         mean, std = (np.asarray(part, np.float32) for part in (known.input_mean, known.input_std))
         images = procedural.images(seed, step, rows, self._shape, known.mean, known.std)
         return (images - mean) / std
-
-
-def rows_at_once(shape: Sequence[int]) -> int:
-    """Rows of a batch in which a set is drawn, so that memory holds it.
-
-    Args:
-        shape: of one example.
-    """
-    rows, numbers = AT_ONCE
-    return max(1, min(rows, numbers // math.prod(shape)))
 
 
 def _rows_of(x, seed, step, rows):
