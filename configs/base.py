@@ -84,6 +84,7 @@ def get_config(mode=""):
             "latent_dim": 10,  # paper
             "units": (256, 128),  # release
             "filters": (64, 16, 4),  # release
+            "resolution": 64,  # ours: no picture of the paper is larger
         }
     )
     config.dense_generator = ConfigDict(

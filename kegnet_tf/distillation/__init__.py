@@ -8,7 +8,9 @@ from kegnet_tf.distillation.evaluation import (
     confusion,
     measures,
 )
+from kegnet_tf.distillation.features import features, paired
 from kegnet_tf.distillation.losses import distillation_loss, logit_loss
+from kegnet_tf.distillation.pilots import remove_backup
 from kegnet_tf.distillation.results import StudentResult, TeacherResult
 from kegnet_tf.distillation.settings import Choice, DistillationSettings
 from kegnet_tf.distillation.training import Distilled, distil
@@ -26,6 +28,9 @@ __all__ = [
     "confusion",
     "distil",
     "distillation_loss",
+    "features",
     "logit_loss",
     "measures",
+    "paired",
+    "remove_backup",
 ]

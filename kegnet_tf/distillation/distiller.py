@@ -9,7 +9,7 @@ from kegnet_tf.distillation.features import Features, feature_loss
 from kegnet_tf.distillation.settings import Choice
 
 
-class Distiller(keras.Model):
+class Distiller(extraction.Paced):
     """Trains a student on a teacher's answers to artificial data.
 
     Args:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kegnet_tf import teachers
+
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
@@ -79,6 +81,7 @@ def measures(counts: np.ndarray | None) -> Measures:
     )
 
 
-def _answers(predict, x, batch_size=500):
+def _answers(predict, x):
+    batch_size = teachers.rows_at_once(x.shape[1:], 500)
     batches = [x[start : start + batch_size] for start in range(0, len(x), batch_size)]
     return np.concatenate([np.argmax(predict(batch), axis=-1) for batch in batches])

@@ -11,7 +11,7 @@ from kegnet_tf import teachers
 from kegnet_tf.compression import TuckerConv2D, TuckerDense
 
 ROWS = 500  # of the artificial data that variances are measured on; ours
-_BATCH = 50  # of them at once
+_BATCH = 50  # of them at once, where pictures are small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +89,9 @@ def _shapes(model, kinds):
 
 def _variances(shown, x):
     """By sums over batches: all features of all rows may not fit in memory."""
-    moments = []
-    for start in range(0, len(x), _BATCH):
-        _, *outputs = shown.predict_on_batch(x[start : start + _BATCH])
+    moments, rows = [], teachers.rows_at_once([4, *x.shape[1:]], _BATCH)
+    for start in range(0, len(x), rows):
+        _, *outputs = shown.predict_on_batch(x[start : start + rows])
         outputs = [np.asarray(each, np.float64) for each in outputs]
         moments.append([(each.sum(axis=0), np.square(each).sum(axis=0)) for each in outputs])
     variances = []

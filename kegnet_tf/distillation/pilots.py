@@ -2,16 +2,61 @@
 
 import dataclasses
 import functools
+import os
+import pathlib
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
-from kegnet_tf import teachers
+from kegnet_tf import extraction, teachers
 from kegnet_tf.distillation.settings import LOSSES, MODES, Choice
 
 STEPS = 100  # of a pilot; ours, see docs/method.md
 # By which cross entropy must agree better after its pilot, since it aims at agreement; ours.
 MARGIN = 0.1
+
+
+class Outcomes:
+    """What pilots gave, kept beside the backup of the training that they are for.
+
+    Args:
+        path: of that backup, ending in .npz; None to keep nothing.
+    """
+
+    def __init__(self, path: pathlib.Path | None):
+        self.path = path and path.with_name(f"{path.stem}.pilots.npz")
+        stands = self.path and self.path.exists()
+        self.agreements = extraction.read_arrays(self.path) if stands else {}
+
+    def backup(self, choice: Choice) -> pathlib.Path | None:
+        """Where the state of one pilot is kept while it lasts."""
+        own = f"-{'-'.join(dataclasses.astuple(choice))}.npz"
+        return self.path and self.path.with_name(self.path.stem + own)
+
+    def kept(self, agreement: Callable[[Choice], float]) -> Callable[[Choice], float]:
+        """The same function, which asks for what it knows no more."""
+
+        def known(choice):
+            name = "-".join(dataclasses.astuple(choice))
+            if name not in self.agreements:
+                self.agreements[name] = np.float64(agreement(choice))
+                if self.path:
+                    extraction.write_arrays(self.path, self.agreements)
+            return float(self.agreements[name])
+
+        return known
+
+
+def remove_backup(path: str | os.PathLike) -> None:
+    """Removes what `distil` has kept at a path, where anything is left.
+
+    Args:
+        path: its `backup`.
+    """
+    path = pathlib.Path(path)
+    for each in (path, *path.parent.glob(f"{path.stem}.pilots*.npz")):
+        each.unlink(missing_ok=True)
 
 
 def choose(student: keras.Model, asked: Choice, agreement: Callable[[Choice], float]) -> Choice:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kegnet_tf import extraction, runs
 from kegnet_tf.experiments import timing
+from kegnet_tf.experiments.bare_passes import bare_passes
 from kegnet_tf.extraction import ExtractionSettings
 
 # What a row says of the settings that were timed.
@@ -24,9 +25,11 @@ def generator_step(
 ) -> dict:
     """A whole training step of a generator beside the passes that it cannot do without.
 
-    The reference is the forward pass of generator, teacher and decoder and the gradient of
-    classifier and decoder loss with respect to (y, z), on one fixed batch: no weight's gradient,
-    no diversity loss, no optimiser, no metric, no latent to draw.
+    The reference is the teacher's own: its forward pass and the gradient of the classifier loss
+    with respect to x, on one fixed batch. Beside it stand the passes of all three networks: forward
+    through generator, teacher and decoder and the gradient of classifier and decoder loss with
+    respect to (y, z), but no weight's gradient, no other loss, no optimiser, no metric, no latent
+    to draw.
 
     Args:
         teacher: classifier from x to logits.
@@ -37,31 +40,24 @@ def generator_step(
         repeats: timed calls.
 
     Returns:
-        As `timing.compare`, with "batch_size", "beta", "gamma", "distance", "jitter" and "memory":
-        bytes that a new process holds at most in its first training steps, less those before.
+        As `timing.compare`, with "batch_size", "beta", "gamma", "distance", "jitter";
+        "passes_milliseconds" and "passes_ratio" of the passes of all three; and "memory": bytes
+        that a new process holds at most in its first training steps, less those before.
     """
-    models = teacher, generator, decoder
+    models, given = (teacher, generator, decoder), (steps, repeats)
     memory = runs.apart(_step_memory, *models, settings, steps)
     step = _training(*models, settings, steps)
 
-    bare = extraction.KegNet(teacher, generator, decoder)
-    bare.compile(keras.optimizers.SGD(), ExtractionSettings(alpha=settings.alpha))
-    y, z = extraction.sample(0, 0, *_shape(generator, settings), "onehot")
-
-    @tf.function(jit_compile=settings.jit_compile)
-    def passes(y, z):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch((y, z))
-            terms, _ = bare.compute_losses(y, z, training=True)
-        return tape.gradient(terms["loss"], (y, z))
-
-    row = timing.compare(
-        "generator step",
-        step,
-        "forward and input-gradient pass",
-        lambda: [passes(y, z) for _ in range(steps)],
-        steps,
-        repeats,
+    references = bare_passes(*models, settings)
+    row, beside = (
+        timing.compare(
+            "generator step", step, name, lambda call=call: [call() for _ in range(steps)], *given
+        )
+        for name, call in references.items()
+    )
+    row["passes_milliseconds"], row["passes_ratio"] = (
+        beside["reference_milliseconds"],
+        beside["ratio"],
     )
     return row | _said(settings) | {"memory": memory}
 
@@ -218,11 +214,11 @@ def _gradient(loss, data_shape, latent_dim, settings, steps=1):
 
 # In a process of their own: TensorFlow keeps what was freed, for the next one to take.
 def _gradient_memory(*given):
-    return timing.peak_memory(_gradient(*given))
+    return runs.peak_memory(_gradient(*given))
 
 
 def _step_memory(*given):
-    return timing.peak_memory(_training(*given))
+    return runs.peak_memory(_training(*given))
 
 
 def _training(teacher, generator, decoder, settings, steps):

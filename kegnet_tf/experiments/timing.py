@@ -1,9 +1,6 @@
-"""Times, each beside a reference in one run: only the ratio means something elsewhere. Memory."""
+"""Times, each beside a reference in one run: only the ratio means something elsewhere."""
 
-import ctypes
-import gc
 import os
-import pathlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -96,21 +93,3 @@ def cores() -> int:
 def machine() -> dict:
     """What a time depends on beside the code: {"cores", "versions"}."""
     return {"cores": cores(), "versions": runs.versions()}
-
-
-def peak_memory(call: Callable[[], object]) -> int:
-    """Bytes that the process holds at most in a call, less those that it held before."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, and does not count as held
-    before = _memory("VmRSS")
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # forgets the most so far
-    call()
-    return _memory("VmHWM") - before
-
-
-def _memory(kind):
-    """Bytes of this process: "VmRSS" for those it holds, "VmHWM" for the most it ever held."""
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{kind}:"):
-            return 1024 * int(line.split()[1])
-    raise OSError(f"/proc/self/status must tell {kind}.")

@@ -2,7 +2,7 @@
 
 from kegnet_tf.extraction.decoder import Decoder
 from kegnet_tf.extraction.devices import Devices, apply_gradients, compilation, copies
-from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator
+from kegnet_tf.extraction.generators import DenseGenerator, ImageGenerator, drawn_shape
 from kegnet_tf.extraction.kegnet import ClassBalance, KegNet
 from kegnet_tf.extraction.latents import (
     check_labels,
@@ -19,8 +19,16 @@ from kegnet_tf.extraction.losses import (
     diversity_loss,
     statistics_loss,
 )
+from kegnet_tf.extraction.pacing import Paced
 from kegnet_tf.extraction.recognition import GeneratorResult, least_recognition, recognition
-from kegnet_tf.extraction.resuming import WRITER, partial_name
+from kegnet_tf.extraction.resuming import (
+    WRITER,
+    Backup,
+    fit,
+    partial_name,
+    read_arrays,
+    write_arrays,
+)
 from kegnet_tf.extraction.settings import ExtractionSettings
 from kegnet_tf.extraction.together import Ensemble
 from kegnet_tf.extraction.training import extract, trained_together
@@ -29,6 +37,7 @@ __all__ = [
     "DISTANCES",
     "TERMS",
     "WRITER",
+    "Backup",
     "ClassBalance",
     "Decoder",
     "DenseGenerator",
@@ -38,6 +47,7 @@ __all__ = [
     "GeneratorResult",
     "ImageGenerator",
     "KegNet",
+    "Paced",
     "apply_gradients",
     "check_labels",
     "classifier_loss",
@@ -46,13 +56,17 @@ __all__ = [
     "decoder_loss",
     "derive_seed",
     "diversity_loss",
+    "drawn_shape",
     "extract",
+    "fit",
     "least_recognition",
     "partial_name",
+    "read_arrays",
     "recognition",
     "sample",
     "statistics_loss",
     "stream",
     "stream_together",
     "trained_together",
+    "write_arrays",
 ]

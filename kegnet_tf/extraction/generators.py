@@ -17,6 +17,10 @@ class ImageGenerator(keras.Model):
     to the smallest image, is written as the dense layer that it is. The output passes a tanh;
     then each channel of each image is standardised.
 
+    A picture with a side of more than `resolution` pixels is drawn at a half, a third ... of its
+    size, the first that fits, and enlarged by bilinear interpolation: so a large picture costs its
+    generator what a small one does, and is smooth.
+
     Args:
         image_shape: (height, width, channels), at least 8 pixels each way.
         num_classes: length of y.
@@ -24,6 +28,7 @@ class ImageGenerator(keras.Model):
         units: of the dense layers.
         filters: of the transposed convolutions but the last, which has the image's channels.
             Each entry doubles the size once.
+        resolution: pixels of the longer side that is drawn at most, 16 or more.
         seed: integer that fixes the initial weights, or None.
         **kwargs: of `keras.Model`.
 
@@ -38,16 +43,18 @@ class ImageGenerator(keras.Model):
         latent_dim: int = 10,
         units: Sequence[int] = (256, 128),
         filters: Sequence[int] = (64, 16, 4),
+        resolution: int = 64,
         seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.check(image_shape, num_classes, latent_dim, units, filters)
+        self.check(image_shape, num_classes, latent_dim, units, filters, resolution)
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.latent_dim = latent_dim
         self.units = tuple(units)
         self.filters = tuple(filters)
+        self.resolution = resolution
         self.seed = seed
         self.network = self._network()
         self.built = True
@@ -59,6 +66,7 @@ class ImageGenerator(keras.Model):
         latent_dim: int = 10,
         units: Sequence[int] = (256, 128),
         filters: Sequence[int] = (64, 16, 4),
+        resolution: int = 64,
     ) -> None:
         """Refuses sizes that no generator can have.
 
@@ -68,6 +76,7 @@ class ImageGenerator(keras.Model):
             latent_dim: same as above.
             units: same as above.
             filters: same as above.
+            resolution: same as above.
 
         Raises:
             ValueError: if the image is smaller than 8 pixels, or a size is no whole number or lies
@@ -83,11 +92,13 @@ class ImageGenerator(keras.Model):
         rules.entries("filters", filters, 1, DEEPEST)
         for each in filters:
             rules.whole("filters", each, most=WIDEST)
+        rules.whole("resolution", resolution, 16)
 
     def _network(self):
         initializer = keras.initializers.GlorotUniform(keras.random.SeedGenerator(self.seed))
         doublings = len(self.filters)
-        height, width = (math.ceil(side / 2**doublings) for side in self.image_shape[:2])
+        drawn = drawn_shape(self.image_shape, self.resolution)
+        height, width = (math.ceil(side / 2**doublings) for side in drawn)
         shared = {"use_bias": False, "kernel_initializer": initializer}
         network = [keras.Input((self.num_classes + self.latent_dim,))]
 
@@ -107,13 +118,15 @@ class ImageGenerator(keras.Model):
             )
         )
         surplus = (
-            height * 2**doublings - self.image_shape[0],
-            width * 2**doublings - self.image_shape[1],
+            height * 2**doublings - drawn[0],
+            width * 2**doublings - drawn[1],
         )
         if any(surplus):
             network.append(
                 layers.Cropping2D([(extra // 2, extra - extra // 2) for extra in surplus])
             )
+        if drawn != self.image_shape[:2]:
+            network.append(layers.Resizing(*self.image_shape[:2], "bilinear"))
         return keras.Sequential(network)
 
     def call(self, inputs, training=None):
@@ -129,6 +142,7 @@ class ImageGenerator(keras.Model):
             "latent_dim": self.latent_dim,
             "units": self.units,
             "filters": self.filters,
+            "resolution": self.resolution,
             "seed": self.seed,
         }
 
@@ -214,6 +228,18 @@ class DenseGenerator(keras.Model):
             "units": self.units,
             "seed": self.seed,
         }
+
+
+def drawn_shape(image_shape: Sequence[int], resolution: int) -> tuple[int, int]:
+    """(height, width) of the picture that a generator draws before it is enlarged.
+
+    Args:
+        image_shape: (height, width, channels).
+        resolution: pixels of the longer side at most.
+    """
+    height, width = image_shape[:2]
+    times = max(1, math.ceil(max(height, width) / resolution))
+    return math.ceil(height / times), math.ceil(width / times)
 
 
 def _check_widths(num_classes, latent_dim, units):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from kegnet_tf import teachers
 from kegnet_tf.extraction import losses
 from kegnet_tf.extraction.devices import apply_gradients
+from kegnet_tf.extraction.pacing import Paced
 from kegnet_tf.extraction.settings import ExtractionSettings
 
 
@@ -44,7 +45,7 @@ def balance(counts: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_sum(tf.math.xlogy(p, p), axis=-1) / tf.math.log(float(counts.shape[-1]))
 
 
-class KegNet(keras.Model):
+class KegNet(Paced):
     """Trains a generator and its decoder to extract what a frozen teacher knows.
 
     The loss is classifier_loss + alpha decoder_loss + beta diversity_loss (Equation 7), and on
@@ -71,8 +72,6 @@ class KegNet(keras.Model):
         }
         self.accuracy = keras.metrics.CategoricalAccuracy("accuracy")
         self.class_balance = ClassBalance(generator.num_classes)
-        # Of this training, for `Backup`; the optimiser does not count the steps that float16 skips.
-        self.epochs_done = self.add_weight(trainable=False, initializer="zeros", name="epochs_done")
         self.built = True
 
     def compile(
@@ -108,6 +107,10 @@ class KegNet(keras.Model):
     @property
     def learned_variables(self):
         return self.generator.trainable_variables + self.decoder.trainable_variables
+
+    @property
+    def frozen(self):
+        return self.teacher.weights
 
     @property
     def metrics(self):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from kegnet_tf import teachers
 from kegnet_tf.extraction import latents
 
 
@@ -55,8 +56,9 @@ def recognition(
         each class among the answers, [num_classes].
     """
     right, counts = 0, np.zeros(generator.num_classes, np.int64)
-    for step in range(-(-size // 250)):
-        rows = min(250, size - 250 * step)
+    most = teachers.rows_at_once(teacher.input_shape[1:], 250)
+    for step in range(-(-size // most)):
+        rows = min(most, size - most * step)
         shape = rows, generator.num_classes, generator.latent_dim
         y, z = latents.sample(seed, step, *shape, "onehot")
         logits = teacher(generator((y, z), training=False), training=False)

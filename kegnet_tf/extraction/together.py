@@ -110,6 +110,9 @@ class Ensemble(KegNet):
         self.counts.assign_add(counts)
         terms["steps"] = tf.ones(k)
         self.sums.assign_add(tf.stack([terms[name] for name in (*self.names, "steps")]))
+        return self.reached()
+
+    def reached(self):
         return {name: tf.reduce_mean(values) for name, values in self.answers().items()}
 
     def _member_step(self, member):
@@ -142,6 +145,9 @@ class Members(keras.callbacks.Callback):
     Args:
         members: a compiled `KegNet` of each pair of the `Ensemble` that is trained.
         callbacks: a list of Keras callbacks for each.
+
+    Attributes:
+        kept: what is given back to those that are stopped, rows and statistics.
     """
 
     def __init__(
@@ -153,7 +159,7 @@ class Members(keras.callbacks.Callback):
         self.members, self.callbacks = members, callbacks
 
     def on_train_begin(self, logs=None):
-        self.finite = self._state()
+        self.kept = self._state()
         self.lists = [
             keras.callbacks.CallbackList([*each], add_history=True, model=member, **self.params)
             for each, member in zip(self.callbacks, self.members, strict=True)
@@ -179,8 +185,8 @@ class Members(keras.callbacks.Callback):
         for index in self._running():
             logs = {name: float(values[index]) for name, values in answers.items()}
             if all(np.isfinite(own).all() for own in (*logs.values(), *(s[index] for s in state))):
-                for kept, now in zip(self.finite, state, strict=True):
-                    kept[index] = now[index]
+                for last, now in zip(self.kept, state, strict=True):
+                    last[index] = now[index]
                 self._write_back(index)
             else:
                 self.members[index].stop_training = True
@@ -189,8 +195,8 @@ class Members(keras.callbacks.Callback):
                 stopped[index] = epoch
                 self.lists[index].on_train_end(logs)
         self.model.stopped.assign(stopped)
-        self.model.rows.assign(self.finite[0])
-        self.model.statistics.assign(self.finite[1])
+        self.model.rows.assign(self.kept[0])
+        self.model.statistics.assign(self.kept[1])
         self.model.stop_training = not self._running()
 
     def on_train_end(self, logs=None):
@@ -206,7 +212,7 @@ class Members(keras.callbacks.Callback):
     def _write_back(self, index):
         member = self.members[index]
         places = _variables(member.generator, member.decoder)
-        for rows, own in zip(self.finite, places, strict=True):
+        for rows, own in zip(self.kept, places, strict=True):
             for place, part in zip(own, _parts(rows[index : index + 1], own), strict=True):
                 place.assign(part[0])
 

@@ -2,14 +2,14 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 
 from kegnet_tf.extraction import latents
 from kegnet_tf.extraction.devices import Devices, compilation, copies
 from kegnet_tf.extraction.kegnet import KegNet
-from kegnet_tf.extraction.resuming import Backup, LastFinite
+from kegnet_tf.extraction.resuming import Backup, LastFinite, fit
 from kegnet_tf.extraction.settings import ExtractionSettings
 from kegnet_tf.extraction.together import Ensemble, Members, check_length
 
@@ -24,6 +24,7 @@ def extract(
     devices: Devices | None = None,
     backup: str | os.PathLike | None = None,
     callbacks: Sequence[Sequence[keras.callbacks.Callback]] = (),
+    told: Callable[[int, dict], object] | None = None,
     verbose: int = 2,
 ) -> list[keras.callbacks.History]:
     """Trains generators on a teacher, all at once where `trained_together` says so.
@@ -39,13 +40,14 @@ def extract(
         seeds: integer of the stream of (y, z), for each generator.
         devices: where and in what precision the steps are computed; None for one device and the
             models' own precision.
-        backup: path, ending in .npz, that holds the state after each epoch but the last.
-            Where it stands already, training goes on from there, to the same end. Several
-            generators that are trained one after another have a file each, with the generator's
-            place in the list in its name: "a-0.npz" of "a.npz".
+        backup: path, ending in .npz, that holds the state while training lasts, see `Backup`.
+            Where it stands already, training goes on from there, to the same end. Generators that
+            are trained one after another have a file each, as "a-0.npz" of "a.npz".
         callbacks: a list of Keras callbacks for each generator, or () for none. Their model is a
             `KegNet` of that generator; of several trained together, they see the begin and the end
             of training and of epochs, not batches.
+        told: function of (steps since a generator's start, metrics by name), called every few
+            moments; None for none.
         verbose: as in `keras.Model.fit`; of several trained together, means are printed.
 
     Returns:
@@ -63,15 +65,14 @@ def extract(
         check_length(name, of_each, generators)
     if len(generators) > 1 and trained_together(teacher, devices):
         pairs = generators, decoders
-        return _train_together(teacher, *pairs, settings, seeds, backup, callbacks, verbose)
-    members = zip(
-        generators, decoders, seeds, _paths(backup, len(generators)), callbacks, strict=True
-    )
+        return _train_together(teacher, *pairs, settings, seeds, backup, callbacks, told, verbose)
+    paths = _paths(backup, len(generators))
+    members = zip(generators, decoders, seeds, paths, callbacks, strict=True)
     return [
         _train_alone(
-            teacher, generator, decoder, _own(settings, index), seed, devices, path, own, verbose
+            (teacher, generator, decoder), _own(settings, index), *given, devices, told, verbose
         )
-        for index, (generator, decoder, seed, path, own) in enumerate(members)
+        for index, (generator, decoder, *given) in enumerate(members)
     ]
 
 
@@ -87,8 +88,8 @@ def trained_together(teacher: keras.Model, devices: Devices | None = None) -> bo
     return len(teacher.input_shape) == 2 and devices in (None, Devices())
 
 
-def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, callbacks, verbose):
-    with copies([teacher, generator, decoder], settings.batch_size, devices) as made:
+def _train_alone(models, settings, seed, backup, callbacks, devices, told, verbose):
+    with copies(models, settings.batch_size, devices) as made:
         kegnet = KegNet(*made, dtype=devices.policy)
         kegnet.compile(
             keras.optimizers.Adam(settings.learning_rate),
@@ -96,11 +97,14 @@ def _train_alone(teacher, generator, decoder, settings, seed, devices, backup, c
             seed,
             **compilation(settings.jit_compile, settings.steps_per_epoch),
         )
-        data = functools.partial(latents.stream, seed, *_shape(generator, settings))
-        return _fit(kegnet, data, settings, [LastFinite(), *callbacks], backup, verbose)
+        data = functools.partial(latents.stream, seed, *_shape(models[1], settings))
+        finite = LastFinite()
+        return _fit(kegnet, data, settings, finite, callbacks, backup, told, verbose)
 
 
-def _train_together(teacher, generators, decoders, settings, seeds, backup, callbacks, verbose):
+def _train_together(
+    teacher, generators, decoders, settings, seeds, backup, callbacks, told, verbose
+):
     ensemble = Ensemble(teacher, generators, decoders)
     adam = keras.optimizers.Adam(settings.learning_rate)
     choices = {
@@ -112,25 +116,20 @@ def _train_together(teacher, generators, decoders, settings, seeds, backup, call
     for member in members:
         member.compile(adam, settings)  # the same one, which counts the steps for callbacks
     data = functools.partial(latents.stream_together, seeds, *_shape(generators[0], settings))
-    _fit(ensemble, data, settings, [Members(members, callbacks)], backup, verbose)
+    _fit(ensemble, data, settings, Members(members, callbacks), (), backup, told, verbose)
     return [member.history for member in members]
 
 
-def _fit(trainer, data, settings, callbacks, backup, verbose):
+def _fit(trainer, data, settings, finite, callbacks, backup, told, verbose):
     """Trains from where a backup was left; `data` is a stream of (y, z) for a start."""
-    done = 0
-    if backup:
-        keeper = Backup(backup)
-        keeper.set_model(trainer)
-        done = keeper.restore()
-        callbacks.append(keeper)
-    return trainer.fit(
-        data(start=done * settings.steps_per_epoch),
+    return fit(
+        trainer,
+        data,
+        [finite, *callbacks],
+        Backup(backup, [finite]) if backup else None,
+        told,
         epochs=settings.epochs,
-        initial_epoch=done,
         steps_per_epoch=settings.steps_per_epoch,
-        shuffle=False,
-        callbacks=callbacks,
         verbose=verbose,
     )
 

@@ -1,15 +1,20 @@
 """How a command ends before its time: in one line, and whatever ends it, in the same way."""
 
+import contextlib
 import errno
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 from absl import logging as absl_logging
 
 _FULL = ("No space left on device", f"errno = {errno.ENOSPC}")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 3.5  # seconds from a signal to the end, whatever the process is busy with; ours
+_places: list[str] = []  # the folders that go on where they were
 
 
 def interrupt_on_signals() -> None:
@@ -17,12 +22,40 @@ def interrupt_on_signals() -> None:
 
     One that the process was started to ignore, as by `nohup`, stays ignored. What is raised where
     nobody can catch it is only logged, for those who ask for more.
+
+    Python hears of a signal only between two of its own steps, and one call of TensorFlow may take
+    minutes. So a thread hears it too, and ends the process after `PATIENCE`, in the same line: all
+    that a run keeps is whole at any moment.
     """
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
     sys.unraisablehook = _log
     threading.excepthook = _log
+    heard, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    threading.Thread(target=_end_after_signal, args=(heard,), daemon=True).start()
+
+
+@contextlib.contextmanager
+def going_on(folder: str | os.PathLike) -> Iterator[None]:
+    """While it lasts, the line about an interruption says that this folder goes on where it was."""
+    _places.append(str(folder))
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(interrupted())
+        raise
+    finally:
+        _places.pop()
+
+
+def interrupted() -> str:
+    """The line about an interruption of now."""
+    if not _places:
+        return "interrupted."
+    return f"interrupted. The same command goes on where it was, in {_places[0]}."
 
 
 def line_of(error: BaseException) -> str | None:
@@ -32,7 +65,8 @@ def line_of(error: BaseException) -> str | None:
         error: what a command was ended by.
     """
     if any(isinstance(each, KeyboardInterrupt) for each in _chain(error)):
-        text = "interrupted."
+        notes = [note for each in _chain(error) for note in getattr(each, "__notes__", ())]
+        text = notes[0] if notes else interrupted()
     elif any(_is_full(each) for each in _chain(error)):
         where = next((each.filename for each in _chain(error) if _named(each)), "")
         text = f"the disk is full{f' at {where}' * bool(where)}; with more room, the same command "
@@ -51,6 +85,19 @@ def _interrupt(number, frame):
         if signal.getsignal(each) == _interrupt:
             signal.signal(each, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _end_after_signal(heard):
+    """Ends the process where a signal that interrupts has not ended it after a while."""
+    while True:
+        numbers = os.read(heard, 1)
+        if numbers and numbers[0] in SIGNALS:
+            break
+    line = f"{os.path.basename(sys.argv[0])}: {interrupted()}\n"
+    time.sleep(PATIENCE)
+    cursor = "\x1b[?25h\n" * os.isatty(2)  # a bar on a terminal hid it
+    os.write(2, f"{cursor}{line}".encode())
+    os._exit(1)
 
 
 def _log(found):

@@ -11,7 +11,7 @@ import numpy as np
 from kegnet_tf import compression, export, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
-from kegnet_tf.runs import export_folder, lock, manifest, processes, unlabeled
+from kegnet_tf.runs import export_folder, lock, manifest, processes, progress, unlabeled
 from kegnet_tf.runs.report import Report
 from kegnet_tf.runs.workdir import read_json, whole
 
@@ -81,6 +81,7 @@ def calibration(run, name: str) -> Calibration:
     return Calibration(name, _expected(run, x))
 
 
+@progress.stage("Export")
 def deployed(
     run,
     report: Report,

@@ -16,9 +16,10 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from kegnet_tf.configs import base
-from kegnet_tf.runs import endings
+from kegnet_tf.runs import endings, progress
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may use the GPU as well
 
 _DATASET = flags.DEFINE_string(
     "dataset", "", "Preset by name; --dataset=NAME is short for --config=<path of NAME.py>."
@@ -65,7 +66,7 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
         try:
             if len(argv) > 1:
                 raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")
-            with _stdout_kept():
+            with _stdout_kept(), progress.stage(os.path.basename(sys.argv[0])):
                 text = main(_config())
             if text is not None:
                 print(text, flush=True)
@@ -80,7 +81,7 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
     try:
         app.run(call, flags_parser=_parse)
     except KeyboardInterrupt:
-        _fail("interrupted.")
+        _fail(endings.interrupted())
 
 
 def devices() -> dict[str, str]:
@@ -129,6 +130,7 @@ def _config():
 
 def _log_to_stderr():
     """Notes of the library are shown as they are, of others no more than errors."""
+    flags.FLAGS.logtostderr = True  # as it is at the moment: a bar on a terminal replaces it
     absl_logging.get_absl_handler().setFormatter(logging.Formatter("%(message)s"))
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.ERROR)

@@ -13,13 +13,14 @@ import keras
 
 from kegnet_tf import extraction, teachers
 from kegnet_tf.extraction import GeneratorResult
-from kegnet_tf.runs import pictures, records, tensorboard
+from kegnet_tf.runs import pictures, progress, records, tensorboard
 from kegnet_tf.runs.claiming import EXTRACTION
 from kegnet_tf.runs.workdir import read_epochs
 
 logger = logging.getLogger(__name__)
 
 
+@progress.stage("Generators")
 def trained(run) -> tuple[list[keras.Model], list[GeneratorResult]]:
     """All generators of a run, in `generators/`, each with its losses.
 
@@ -127,7 +128,6 @@ def _train(run, paths):
     """Trains the generators of some paths: one, or several together."""
     indices = [int(path.stem) for path in paths]
     numbers = " to ".join(str(index + 1) for index in sorted({indices[0], indices[-1]}))
-    logger.info("Generator %s of %d", numbers, run.config.num_generators)
     generators = [run.build_generator(run.seed("generator", index)) for index in indices]
     decoders = [run.build_decoder(run.seed("decoder", index)) for index in indices]
     backup = paths[0].with_suffix(".backup.npz")
@@ -137,16 +137,20 @@ def _train(run, paths):
         turn = indices[0] % len(rates)
         settings = dataclasses.replace(settings, dropout=rates[turn:] + rates[:turn])
     started = time.perf_counter()
-    histories = extraction.extract(
-        run.teacher,
-        generators,
-        decoders,
-        settings,
-        seeds=[run.seed("extraction", index) for index in indices],
-        devices=run.devices,
-        backup=backup,
-        callbacks=[_callbacks(run, path) for path in paths],
-    )
+    name = f"Generator {numbers} of {run.config.num_generators}"
+    with progress.stage(name, settings.epochs * settings.steps_per_epoch) as stage:
+        histories = extraction.extract(
+            run.teacher,
+            generators,
+            decoders,
+            settings,
+            seeds=[run.seed("extraction", index) for index in indices],
+            devices=run.devices,
+            backup=backup,
+            callbacks=[_callbacks(run, path) for path in paths],
+            told=stage.tell,
+            verbose=0,
+        )
     seconds = (time.perf_counter() - started) / len(paths)
     for path, generator, history in zip(paths, generators, histories, strict=True):
         _save(run, path, generator, history, seconds)

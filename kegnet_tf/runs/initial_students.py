@@ -7,11 +7,12 @@ import pathlib
 import keras
 
 from kegnet_tf import compression
-from kegnet_tf.runs import checks, manifest, records
+from kegnet_tf.runs import checks, manifest, progress, records
 
 logger = logging.getLogger(__name__)
 
 
+@progress.stage("Students before distillation")
 def compressed(run) -> dict[str, keras.Model]:
     """The students before distillation by name, read where they stand; nothing is written.
 

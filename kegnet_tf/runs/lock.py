@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import filelock
 
 from kegnet_tf.extraction import WRITER
+from kegnet_tf.runs import endings
 from kegnet_tf.runs.workdir import sweep, write_json
 
 FILES = (".lock", ".owner.json")
@@ -56,7 +57,8 @@ def held(folder: pathlib.Path, places: Sequence[pathlib.Path] = ()) -> Iterator[
         }
         write_json(owner, work)
         try:
-            yield
+            with endings.going_on(folder):
+                yield
         finally:
             sweep(folder, WRITER)
             owner.unlink(missing_ok=True)

@@ -1,10 +1,16 @@
 """What a run must hold in memory at once, refused where this machine never could."""
 
+import ctypes
+import gc
 import math
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Sequence
 
 import ml_collections
+import psutil
+
+from kegnet_tf import extraction
 
 FLOAT32 = 4  # bytes
 
@@ -76,12 +82,46 @@ def generator_sizes(
         widths += input_shape
         return _products(widths), sum(widths)
     doublings, channels = len(settings.filters), [*settings.filters, input_shape[2]]
-    smallest = math.prod(math.ceil(side / 2**doublings) for side in input_shape[:2])
+    drawn = extraction.drawn_shape(input_shape, settings.resolution)
+    smallest = math.prod(math.ceil(side / 2**doublings) for side in drawn)
     widths.append(smallest * channels[0])
     images = (smallest * 4**step * width for step, width in enumerate(channels))
-    return _products(widths) + 16 * _products(channels), sum(widths) + sum(images)
+    enlarged = math.prod(input_shape) * (drawn != tuple(input_shape[:2]))
+    return _products(widths) + 16 * _products(channels), sum(widths) + sum(images) + enlarged
 
 
 def _products(widths):
     """Sum of the products of neighbours."""
     return sum(one * other for one, other in zip(widths, widths[1:], strict=False))
+
+
+def free() -> float:
+    """Bytes that this process may hold in all, by what the machine and its group have free now."""
+    found = held() + psutil.virtual_memory().available
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        path = pathlib.Path(name)
+        text = path.read_text().strip() if path.is_file() else ""
+        found = min(found, float(text) if text.isdigit() else math.inf)
+    return found
+
+
+def held() -> int:
+    """Bytes that this process holds."""
+    return psutil.Process().memory_info().rss
+
+
+def peak_memory(call: Callable[[], object]) -> int:
+    """Bytes that the process holds at most in a call, less those that it held before."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, and does not count as held
+    before = held()
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # forgets the most so far
+    call()
+    return _most_held() - before
+
+
+def _most_held():
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    raise OSError("/proc/self/status must tell VmHWM.")

@@ -5,9 +5,10 @@ import functools
 import numpy as np
 
 from kegnet_tf import teachers
-from kegnet_tf.runs import pictures, records, students
+from kegnet_tf.runs import pictures, progress, records, students
 
 
+@progress.stage("Pictures")
 def draw(run) -> None:
     """Pictures in `figures/`, drawn or found finished.
 

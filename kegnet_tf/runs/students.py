@@ -1,6 +1,8 @@
 """The stage of distillation: a run's students, trained or found finished, and measured."""
 
 import dataclasses
+import functools
+import hashlib
 import json
 import logging
 import pathlib
@@ -12,7 +14,7 @@ import tensorflow as tf
 
 from kegnet_tf import compression, distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.runs import initial_students, records, tensorboard
+from kegnet_tf.runs import initial_students, progress, records, tensorboard
 
 logger = logging.getLogger(__name__)
 # Settings of the data that a student learns from and is chosen on.
@@ -96,23 +98,28 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
     """
     name, arm, seed = key
     result = StudentResult(name=name, arm=arm, seed=seed)
-    path, kept = record_path(run, key), kept_student(run, key, settings)
+    path, made = record_path(run, key), made_of(run, key, settings)
+    kept = records.read(path, made)
     if kept is None:
         start = teachers.load(run.initial[name], output="logits")  # a copy
         student = teachers.standardised(start)
         if arm != "tucker":
-            logger.info("%s, %s, seed %d", name, arm, seed)
             settings = settings or run.distillation_settings
             started = time.perf_counter()
-            distilled = distillation.distil(
-                student,
-                data or stream(run, arm, seed),
-                run.held_out,
-                settings,
-                teacher=run.teacher,
-                devices=run.devices,
-                callbacks=[run.log_curves(run.workdir / "tensorboard" / path.stem), *callbacks],
-            )
+            steps = settings.epochs * settings.steps_per_epoch
+            with progress.stage(f"Student {name}, {arm}, seed {seed}", steps) as stage:
+                distilled = distillation.distil(
+                    student,
+                    data or functools.partial(stream, run, arm, seed),
+                    run.held_out,
+                    settings,
+                    teacher=run.teacher,
+                    devices=run.devices,
+                    backup=_backup(path, made),
+                    callbacks=[run.log_curves(run.workdir / "tensorboard" / path.stem), *callbacks],
+                    told=stage.tell,
+                    verbose=0,
+                )
             result = dataclasses.replace(
                 result,
                 selection=settings.selection,
@@ -121,21 +128,29 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
             )
         kept = {each: getattr(result, each) for each in _TRAINED}
         save = teachers.unstandardised(student).save
-        made = made_of(run, key, settings)
         records.write(path, kept, made, {f"{path.stem}.keras": save})
+        distillation.remove_backup(_backup(path, made))
     how = {"argument": "workdir", "safe_mode": run.loading.safe_mode}
     model = teachers.read_model(path.with_suffix(".keras"), **how)
     found = StudentResult(**{each: kept[each] for each in _TRAINED})
     return teachers.standardised(model), found
 
 
-def stream(run, arm: str, seed: int) -> tf.data.Dataset:
+def _backup(path, made):
+    """Where the state of a student in training is kept: of these settings, and of no others."""
+    settings = json.dumps(records.plain(made), sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    return path.with_name(f"{path.stem}.{digest[:16]}.backup.npz")
+
+
+def stream(run, arm: str, seed: int, start: int = 0) -> tf.data.Dataset:
     """An arm's artificial data: fresh ones, or a fixed set of the preset's size a generator.
 
     Args:
         run: a `Run`.
         arm: one of `synthesis.SOURCES`.
         seed: of the student.
+        start: the first batch's place.
     """
     source = run.source(arm)
     each = len(source.generators) if arm in ("kegnet", "kegnet+") else 1
@@ -143,6 +158,7 @@ def stream(run, arm: str, seed: int) -> tf.data.Dataset:
         run.config.batch_size,
         run.seed("distillation", seed),
         size=run.config.synthetic_size * each,
+        start=start,
     )
 
 
@@ -166,6 +182,7 @@ def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
     }, counts
 
 
+@progress.stage("Students, measured")
 def results(run) -> list[StudentResult]:
     """All students of a run, trained or found finished, and measured.
 

@@ -3,6 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from kegnet_tf import extraction
+
+RESOLUTION = 64  # ours, as of generators
 SCALES = (2, 3, 4, 6, 9, 14)
 
 
@@ -13,7 +16,8 @@ def images(seed, step, batch_size, image_shape, mean=0.5, std=0.25):
     weighted at random. The points where it is highest make a blob, those where it is nearest to 0
     make strokes; about the mean's share of the image is covered. Two more fields texture figure
     and ground, and the colours of both are random. Each image then gets the known mean and
-    deviation, but for a random part of its own, and is clipped to the pixels' range.
+    deviation, but for a random part of its own, and is clipped to the pixels' range. Fields have
+    `RESOLUTION` points on the longer side at most; what they make is enlarged.
 
     Args:
         seed: integer.
@@ -26,12 +30,15 @@ def images(seed, step, batch_size, image_shape, mean=0.5, std=0.25):
     Returns:
         Images in [0, 1], float32, [batch, height, width, channels].
     """
-    height, width, channels = image_shape
+    *size, channels = image_shape
+    height, width = extraction.drawn_shape(image_shape, RESOLUTION)
     mean, std = (np.broadcast_to(part, (channels,)).astype(np.float32) for part in (mean, std))
     draw = _Draws(seed, step, batch_size)
     figure = _figure(draw, height, width, cover=float(np.clip(mean.mean(), 0.1, 0.9)))
     texture, ground = (_field(draw, height, width) * draw.uniform(0.0, 0.4, 1, 1) for _ in range(2))
     light = figure * (1.0 + texture) + (1.0 - figure) * ground * draw.coin()
+    if [height, width] != size:
+        light = tf.image.resize(light[..., None], size, "bilinear")[..., 0]
     # One light, and a colour of figure against ground that differs by channel.
     tint = 1.0 + 0.5 * draw.normal(1, 1, channels) if channels > 1 else 1.0
     x = _standardised(light)[..., None] * tint

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kegnet_tf import extraction, teachers
 from kegnet_tf.synthesis import mixtures, procedural
 
+LARGEST = 64  # pixels a side, of pictures that are drawn by a batch of every generator at once
 CANDIDATES = 4  # rows drawn for each that balance keeps; ours, see docs/method.md
 
 
@@ -75,7 +76,7 @@ class Source:
         images = len(self.teacher.input_shape) == 4
         return mixtures.shares_of(self.name, self.mixture, images, self.unlabeled is not None)
 
-    def stream(self, batch_size: int, seed: int, size: int = 0) -> tf.data.Dataset:
+    def stream(self, batch_size: int, seed: int, size: int = 0, start: int = 0) -> tf.data.Dataset:
         """Endless stream of artificial data with the teacher's answers.
 
         Args:
@@ -83,6 +84,8 @@ class Source:
             seed: integer.
             size: 0 for fresh data in every batch, or the size of a fixed set that is drawn once and
                 shuffled anew in each pass.
+            start: the first batch's place in the stream; above 0 to go on where an earlier one was
+                left.
 
         Returns:
             Batches of (x, p), float32: data, [batch, ...], standardised, and the teacher's
@@ -90,14 +93,17 @@ class Source:
         """
         if size:
             fixed = tf.data.Dataset.from_tensor_slices(self.sample(size, seed))
-            return fixed.shuffle(size, seed).repeat().batch(batch_size).prefetch(2)
+            return fixed.shuffle(size, seed).repeat().batch(batch_size).skip(start).prefetch(2)
         shares = self.shares
         draws = {name: getattr(self, f"_{name}") for name in shares if name != "unlabeled"}
         if "unlabeled" in shares:
             with tf.device("CPU"):  # a tensor, so that no copy of it gets into the stream's graph
                 draws["unlabeled"] = functools.partial(_rows_of, tf.constant(self.unlabeled))
-        # Each draw is a batch of every generator; a mixture's rows are then shuffled.
-        total = batch_size * (len(self.generators) if "kegnet" in shares else 1)
+        # Each draw is a batch of every generator, of all of them where pictures are large; a
+        # mixture's rows are then shuffled.
+        small = len(self._shape) == 1 or max(self._shape[:2]) <= LARGEST
+        together = "kegnet" in shares and small
+        total = batch_size * (len(self.generators) if together else 1)
         drawn = total * (CANDIDATES if self._chooses else 1)
         ends = np.round(drawn * np.cumsum([0.0, *shares.values()])).astype(int)
         rows = dict(zip(shares, np.diff(ends).tolist(), strict=True))
@@ -108,8 +114,10 @@ class Source:
             p = tf.nn.softmax(self.teacher(x, training=False))
             return _balanced(x, p, total, seed, step) if self._chooses else (x, p)
 
-        steps = tf.data.Dataset.range(tf.int64.max)
-        return steps.map(answered).rebatch(batch_size, drop_remainder=True).prefetch(2)
+        draws_before, batches = divmod(start, total // batch_size)
+        steps = tf.data.Dataset.range(draws_before, tf.int64.max)
+        drawn = steps.map(answered).rebatch(batch_size, drop_remainder=True)
+        return drawn.skip(batches).prefetch(2)
 
     def sample(self, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """A fixed set of artificial data with the teacher's answers.
@@ -122,7 +130,7 @@ class Source:
             (x, p): float32 arrays, [size, ...], standardised, and [size, num_classes];
             `numpy.savez(path, x=x, p=p)` keeps them.
         """
-        batch_size = min(size, 256)
+        batch_size = min(size, teachers.rows_at_once(self._shape, 256))
         drawn = size * (CANDIDATES if self._chooses else 1)
         unbalanced = dataclasses.replace(self, balanced=False)
         batches = unbalanced.stream(batch_size, seed).take(-(-drawn // batch_size))

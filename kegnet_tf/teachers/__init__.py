@@ -16,6 +16,7 @@ from kegnet_tf.teachers.keras_files import read as read_model
 from kegnet_tf.teachers.loading import Loading, digest, load, pretrained
 from kegnet_tf.teachers.loading import load as load_teacher
 from kegnet_tf.teachers.networks import NETWORKS
+from kegnet_tf.teachers.portions import rows_at_once
 from kegnet_tf.teachers.preprocessing import (
     Pixels,
     image_scale,
@@ -53,6 +54,7 @@ __all__ = [
     "pretrained",
     "read_model",
     "rebuilt",
+    "rows_at_once",
     "rules",
     "showing",
     "standardise",

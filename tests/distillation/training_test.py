@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from kegnet_tf import distillation
 from kegnet_tf.distillation import Choice, DistillationSettings, pilots
+from kegnet_tf.extraction import pacing
 from kegnet_tf.synthesis import Source
 
 
@@ -236,3 +237,72 @@ def test_single_batch_is_a_step_of_training():
     distiller.train_on_batch(x, p)
     distiller.reset_metrics()
     assert distiller.test_on_batch(x, p, return_dict=True)["loss"] < before
+
+
+class Stop(keras.callbacks.Callback):
+    """Interrupts a training that begins with an epoch, after some executions; counts them."""
+
+    def __init__(self, executions=0):
+        super().__init__()
+        self.executions, self.told = executions, []
+
+    def on_train_begin(self, logs=None):
+        self.model.listeners.append(self.tell)
+
+    def tell(self, done, logs):
+        self.told.append(done)
+        if len(self.told) == self.executions:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("executions", [2, 4])
+def test_interrupted_student_goes_on_where_it_was_and_ends_the_same(
+    executions, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pacing, "SECONDS", 0.0)  # every step is an execution
+    asked, source = [], Source(classifier(0), "gaussian")
+    held_out = source.sample(8, seed=1)
+
+    def data(start):
+        asked.append(start)
+        return source.stream(8, seed=0, start=start)
+
+    def distilled(backup, stop):
+        student = with_batch_norm(5)
+        settings = DistillationSettings(
+            batch_norm="training", epochs=2, steps_per_epoch=3, selection="agreement"
+        )
+        given = {"backup": backup, "callbacks": [stop], "verbose": 0}
+        distillation.distil(student, data, held_out, settings, **given)
+        return student.get_weights()
+
+    expected, backup = distilled(None, Stop()), tmp_path / "a.npz"
+    with pytest.raises(KeyboardInterrupt):
+        distilled(backup, Stop(executions))
+    stop = Stop()
+    for one, other in zip(distilled(backup, stop), expected, strict=True):
+        assert_array_equal(one, other)
+    assert asked[-1] == executions
+    assert stop.told == [1, 2, 3, 1, 2, 3][executions:]
+    distillation.remove_backup(backup)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_a_pilot_gave_is_kept_and_not_asked_again(tmp_path):
+    asked, first, second = [], Choice("logits"), Choice("cross_entropy")
+
+    def agreement(choice):
+        if choice == second and len(asked) == 1:
+            asked.append("interrupted")
+            raise KeyboardInterrupt
+        asked.append(choice.loss)
+        return 0.1 + 0.2 * len(asked)
+
+    path = tmp_path / "a.npz"
+    with pytest.raises(KeyboardInterrupt):
+        [pilots.Outcomes(path).kept(agreement)(choice) for choice in (first, second)]
+    known = pilots.Outcomes(path).kept(agreement)
+    assert [known(first), known(second)] == [0.1 + 0.2 * 1, 0.1 + 0.2 * 3]
+    assert asked == ["logits", "interrupted", "cross_entropy"]
+    distillation.remove_backup(path)
+    assert [*tmp_path.iterdir()] == []

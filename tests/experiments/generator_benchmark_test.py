@@ -25,6 +25,7 @@ def test_generator_step_is_timed_beside_its_passes():
     row = generator_benchmark.generator_step(*given, steps=2, repeats=1)
     assert row["milliseconds"] > 0
     assert row["reference_milliseconds"] > 0
+    assert row["passes_ratio"] > 0 < row["passes_milliseconds"]
     assert (row["batch_size"], row["beta"], row["distance"]) == (4, 1.0, "l1")
 
 

@@ -1,5 +1,3 @@
-import pytest
-
 from kegnet_tf.experiments import timing
 
 
@@ -28,11 +26,3 @@ def test_compare_reports_medians_of_one_step_and_their_ratio():
 def test_times_are_of_turns_after_the_first():
     clock, calls = clocked((9, 1, 2), (9, 5, 6))
     assert timing.turns(calls, repeats=2, clock=clock) == [[1, 5], [2, 6]]
-
-
-def test_peak_memory_is_that_of_a_call_alone():
-    held = bytearray(1 << 25)
-    assert timing.peak_memory(lambda: bytearray(b"\1") * (1 << 26)) == pytest.approx(
-        1 << 26, rel=0.2
-    )
-    assert len(held) == 1 << 25

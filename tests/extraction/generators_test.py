@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kegnet_tf.extraction import DenseGenerator, ImageGenerator, latents
+from kegnet_tf.extraction import DenseGenerator, ImageGenerator, drawn_shape, latents
 
 SHAPES = [(8, 8, 1), (28, 28, 2), (32, 32, 3), (33, 20, 4), (128, 96, 1)]
 
@@ -138,3 +138,36 @@ def test_size_of_a_dense_generator_that_is_not_positive_is_refused(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"^`{name}` must be 1 or more. Received: 0.$"):
         DenseGenerator(**{"features": 5, "num_classes": 3, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("shape", "resolution", "drawn"),
+    [
+        ((32, 32, 3), 64, (32, 32)),
+        ((64, 48, 1), 64, (64, 48)),
+        ((96, 96, 3), 64, (48, 48)),
+        ((224, 224, 3), 64, (56, 56)),
+        ((65, 30, 3), 64, (33, 15)),
+        ((32, 32, 1), 16, (16, 16)),
+    ],
+)
+def test_large_pictures_are_drawn_at_a_fraction_of_their_size(shape, resolution, drawn):
+    assert drawn_shape(shape, resolution) == drawn
+
+
+def test_picture_that_is_enlarged_is_smooth_standardised_and_costs_what_a_small_one_does():
+    given = {"num_classes": 3, "latent_dim": 2, "units": (8,), "filters": (4, 2), "seed": 0}
+    small = ImageGenerator((16, 16, 1), **given)
+    large = ImageGenerator((48, 48, 1), **given, resolution=16)
+    assert large.count_params() == small.count_params()
+    inputs = np.eye(3, dtype=np.float32), np.ones((3, 2), np.float32)
+    x = np.asarray(large(inputs))
+    assert x.shape == (3, 48, 48, 1)
+    assert_allclose(x.mean((1, 2)), 0.0, atol=1e-5)
+    assert_allclose(x.std((1, 2)), 1.0, atol=0.1)
+    # A step between neighbours is at most a third of one between those of the small picture.
+    drawn = [np.asarray(each.network(np.hstack(inputs))) for each in (small, large)]
+    coarse, fine = (np.abs(np.diff(each, axis=1)).max() for each in drawn)
+    assert fine <= coarse / 3 + 1e-6
+    restored = ImageGenerator.from_config(large.get_config())
+    assert restored.resolution == 16

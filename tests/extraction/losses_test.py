@@ -94,3 +94,24 @@ def test_statistics_loss_of_a_constant_channel_has_a_finite_gradient():
         tape.watch(x)
         loss = losses.statistics_loss([x], [np.array([0.0])], [np.array([1.0])])
     assert np.isfinite(tape.gradient(loss, x)).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 2, 3)])
+def test_statistics_and_their_gradient_are_those_of_moments_taken_in_several_passes(shape):
+    x = np.random.default_rng(3).normal(2.0, 1.5, shape)
+    mean, variance = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 0.5])
+    axes = tuple(range(len(shape) - 1))
+
+    def plain(x):
+        own_mean, own_variance = tf.nn.moments(x, axes)
+        shift = tf.square(own_mean - mean) / variance
+        return tf.reduce_mean(shift + tf.square(tf.sqrt((own_variance + 1e-8) / variance) - 1.0))
+
+    values, gradients = [], []
+    for loss in (lambda x: losses.statistics_loss([x], [mean], [variance]), plain):
+        with tf.GradientTape() as tape:
+            tape.watch(variable := tf.constant(x))
+            values.append(loss(variable))
+        gradients.append(tape.gradient(values[-1], variable))
+    assert_allclose(*values, rtol=1e-9)
+    assert_allclose(*gradients, rtol=1e-7, atol=1e-12)

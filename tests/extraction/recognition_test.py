@@ -24,6 +24,9 @@ def teacher(x, training):
     return x
 
 
+teacher.input_shape = (None, 3)
+
+
 def test_recognition_is_the_share_of_answers_that_were_asked_for_and_of_each_class():
     accuracy, shares = extraction.recognition(teacher, Fake(obeys=True), seed=0, size=600)
     assert accuracy == 1.0

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from smallest import tiny_decoder, tiny_generator, tiny_teacher
 
 from kegnet_tf import extraction
+from kegnet_tf.extraction import pacing
 from kegnet_tf.extraction.resuming import Backup, partial_name
 
 
@@ -76,6 +77,40 @@ def uninterrupted(classifier, tmp_path_factory):
     return *extract(classifier, backup=backup), backup
 
 
+class InterruptAfter:
+    """Raises as Ctrl-C does, after some executions of training."""
+
+    def __init__(self, executions):
+        self.left = executions
+
+    def __call__(self, done, logs):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+class Listen(keras.callbacks.Callback):
+    """Lets a function hear what a `Paced` trainer tells."""
+
+    def __init__(self, listener):
+        super().__init__()
+        self.listener = listener
+
+    def on_train_begin(self, logs=None):
+        self.model.listeners.append(self.listener)
+
+
+class Logs(keras.callbacks.Callback):
+    """Collects what each epoch measured."""
+
+    def __init__(self, logs):
+        super().__init__()
+        self.logs = logs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(logs)
+
+
 def assert_same_weights(trained, expected):
     for one, other in zip(trained, expected, strict=True):
         assert_array_equal(one, other)
@@ -131,6 +166,26 @@ def test_interruption_after_the_last_step_repeats_the_last_epoch(
     assert_same_weights(trained, expected)
 
 
+@pytest.mark.parametrize("executions", [1, 4])
+def test_training_interrupted_within_an_epoch_goes_on_there_with_all_that_was_measured(
+    classifier, tmp_path, executions, monkeypatch
+):
+    monkeypatch.setattr(pacing, "SECONDS", 0.0)  # every step is an execution
+    given = {"steps_per_epoch": 3, "epochs": 2, "backup": tmp_path / "0.npz"}
+    logs = [], []
+    expected, _ = extract(classifier, **given | {"backup": None}, callbacks=[Logs(logs[0])])
+    stop = Listen(InterruptAfter(executions))
+    with pytest.raises(KeyboardInterrupt):
+        extract(classifier, **given, callbacks=[Logs(logs[1]), stop])
+    steps = []
+    after = Listen(lambda done, logs: steps.append(done))
+    trained, history = extract(classifier, **given, callbacks=[Logs(logs[1]), after])
+    assert history.epoch == list(range(executions // 3, 2))
+    assert steps == [1, 2, 3, 1, 2, 3][executions:]
+    assert_same_weights(trained, expected)
+    assert logs[0] == logs[1]
+
+
 @pytest.mark.slow
 def test_training_ends_with_the_last_finite_epoch_and_its_backup_where_a_weight_is_not_finite(
     classifier, uninterrupted, tmp_path
@@ -158,7 +213,7 @@ def test_backup_that_cannot_be_written_leaves_the_one_before_and_no_half_file(
 ):
     class Trainer:
         stop_training, epochs_done = False, keras.Variable(0.0)
-        weights, optimizer = [epochs_done], keras.optimizers.SGD()
+        state = [epochs_done]
 
     def full(path, **arrays):
         path.write_text("half")

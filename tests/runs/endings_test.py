@@ -2,6 +2,7 @@ import errno
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ def caused(error, cause):
     return error
 
 
+GOES_ON = "interrupted. The same command goes on where it was, in runs/mine."
 FULL = OSError(errno.ENOSPC, "No space left on device", "/run/a.keras")
 
 
@@ -72,3 +74,32 @@ except KeyboardInterrupt:
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=False)
     assert done.returncode == -signal.SIGTERM
     assert done.stderr == b""
+
+
+def test_process_in_a_long_call_ends_within_five_seconds_and_says_how_it_goes_on():
+    source = """
+import ctypes, sys
+from kegnet_tf.runs import endings
+sys.argv = ["kegnet"]
+endings.interrupt_on_signals()
+with endings.going_on("runs/mine"):
+    print("busy", flush=True)
+    lock, library = ctypes.create_string_buffer(64), ctypes.CDLL(None)
+    library.pthread_mutex_lock(lock)
+    library.pthread_mutex_lock(lock)  # waits for good
+"""
+    started = [sys.executable, "-c", source]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=20)
+    assert time.monotonic() - begun < 5
+    assert process.returncode == 1
+    assert told.decode() == "kegnet: " + GOES_ON + "\n"
+
+
+def test_interruption_names_the_folder_that_goes_on():
+    with pytest.raises(KeyboardInterrupt) as caught, endings.going_on("runs/mine"):
+        raise KeyboardInterrupt
+    assert endings.line_of(caught.value) == GOES_ON

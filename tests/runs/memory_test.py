@@ -72,3 +72,15 @@ def test_size_of_a_generator_is_that_of_its_kernels(shape):
 
 def test_machine_tells_its_memory():
     assert np.log2(memory.total()) > 28
+
+
+def test_peak_memory_is_that_of_a_call_alone():
+    held = bytearray(1 << 25)
+    assert memory.peak_memory(lambda: bytearray(b"\1") * (1 << 26)) == pytest.approx(
+        1 << 26, rel=0.2
+    )
+    assert len(held) == 1 << 25
+
+
+def test_process_may_hold_what_it_holds_and_what_is_free():
+    assert memory.held() < memory.free() <= memory.total()

@@ -48,3 +48,11 @@ def test_same_seed_and_step_give_the_same_bytes_in_a_graph_too():
 @pytest.mark.parametrize("mean", [0.0, 1.0])
 def test_black_and_white_means_do_not_break_the_images(mean):
     assert np.isfinite(synthesis.images(0, 0, 8, (8, 8, 1), mean, 0.1)).all()
+
+
+def test_large_pictures_are_small_ones_enlarged():
+    small, large = (synthesis.images(0, 0, 4, (*size, 3)) for size in ((54, 32), (160, 96)))
+    assert large.shape == (4, 160, 96, 3)
+    reduced = tf.image.resize(large, (54, 32), "area")
+    for one, other in zip(small.numpy(), reduced.numpy(), strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.95

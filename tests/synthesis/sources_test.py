@@ -325,3 +325,13 @@ def test_kegnet_without_generators_is_refused(classifier):
 def test_unknown_law_of_labels_is_refused(classifier):
     with pytest.raises(ValueError, match="`labels` must be one of onehot, uniform. Received: 'on'"):
         batches(Source(classifier, "kegnet", [Echo(0)], labels="on"), 1)
+
+
+@pytest.mark.parametrize("size", [0, 20])
+@pytest.mark.parametrize("start", [1, 5])
+def test_stream_that_starts_later_goes_on_as_the_whole_one(teacher, start, size):
+    source = Source(teacher, "procedural")
+    whole, late = (source.stream(4, 3, size, each) for each in (0, start))
+    for one, other in zip(whole.skip(start).take(3), late.take(3), strict=True):
+        assert_array_equal(one[0], other[0])
+        assert_array_equal(one[1], other[1])

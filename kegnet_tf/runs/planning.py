@@ -1,0 +1,107 @@
+"""A plan before the work, and a run that follows it."""
+
+import json
+import logging
+import math
+
+import keras
+import ml_collections
+
+from kegnet_tf import export, teachers
+from kegnet_tf.runs import budgets, costs, lock, manifest, memory, plans, progress
+from kegnet_tf.runs.run import Run
+
+logger = logging.getLogger(__name__)
+NAME = "plan.json"
+QUICK_MINUTES = 25.0  # of a short form, which is "to see every stage once"; ours
+
+
+def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
+    """Measures what a run would cost, and cuts what this machine or the budget cannot hold.
+
+    A folder that was planned with the same settings keeps its plan, so that an interrupted run goes
+    on with it; one that was begun without is left as it is. Nothing is written.
+
+    Args:
+        run: a `Run`.
+        minutes: that it may take; 0 for any.
+
+    Returns:
+        (plan, run, text): what is to be kept, or None; the run to be made, of the settings that
+        were cut; and the plan for people.
+
+    Raises:
+        ValueError: as from `Run.check` and `budgets.fit`.
+    """
+    asked = {"config": json.loads(run.config.to_json()), "minutes": minutes}
+    asked["teacher"] = run.teacher_digest
+    kept = _read(run.workdir)
+    if kept is not None and kept["asked"] == asked:
+        return kept, _with(run, kept), f"As planned before:\n{kept['text']}"
+    if (run.workdir / "config.json").exists() and kept is None:
+        return None, run, f"{run.workdir} was begun without a plan, and goes on."
+    run.check()
+    with progress.stage("Plan: a step of each stage is measured"):
+        measured = costs.measure(run)
+    shape, free = _shape(run), memory.free()
+    changes = budgets.fit(run.config, measured, shape, minutes, free)
+    fitted = _changed(run.config, changes)
+    text = plans.table(plans.stages(fitted, measured, shape), changes, free)
+    plan = {"asked": asked, "changes": changes, "text": text}
+    return plan, _with(run, plan), text
+
+
+def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bool = False) -> str:
+    """A run from its plan to its report.
+
+    Args:
+        run: a `Run`.
+        minutes: that it may take; 0 for any, or for `QUICK_MINUTES` in its short form.
+        quick: whether its preset is in its short form.
+        only_plan: whether to stop with the plan, before anything is written.
+
+    Returns:
+        The report for people, or the plan.
+
+    Raises:
+        OSError, ValueError: as in `planned` and `Run.report`.
+    """
+    plan, run, text = planned(run, minutes or QUICK_MINUTES * quick)
+    if only_plan:
+        return text
+    logger.info("%s\n", text)
+    if plan:
+        run.check()
+        with lock.held(run.workdir):
+            run.claim()
+            manifest.keep(run.workdir, {NAME: manifest.text_of(export.sealed(plan))})
+    return f"{run.report.markdown()}\nEverything is in {run.workdir}."
+
+
+def _shape(run):
+    shape, classes = run.teacher.input_shape[1:], run.teacher.output_shape[-1]
+    kind, students = keras.layers.BatchNormalization, [*run.initial.values()]
+    norms = any(any(teachers.layers_of_kind(each, kind)) for each in students)
+    size = classes + math.prod(shape)
+    return plans.Shape(size, len(students), images=len(shape) == 3, norms=norms)
+
+
+def _with(run, plan):
+    """The same run with the settings of a plan."""
+    config = _changed(run.config, plan["changes"])
+    return Run(config, run.workdir, students=run.chosen_students, **run.given)
+
+
+def _changed(config: ml_collections.ConfigDict, changes):
+    changed = config.copy_and_resolve_references()
+    changed.update_from_flattened_dict(changes)
+    return changed
+
+
+def _read(folder):
+    """The plan that stands in a folder; None where there is none as it was written."""
+    try:
+        plan = export.read_sealed(folder / NAME)
+    except (OSError, ValueError):
+        return None
+    return plan if {"asked", "changes", "text"} <= plan.keys() else None

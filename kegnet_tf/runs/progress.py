@@ -1,0 +1,160 @@
+"""What is shown of a run at work: a bar a stage on a terminal, plain lines in a log."""
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+from rich import console, progress
+
+QUIET = 8.0  # seconds between two lines of a log; ours
+_SHOWN = {  # of the metrics, as people call them
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "agreement": "agreement",
+    "val_agreement": "agreement on held-out data",
+}
+logger = logging.getLogger(__name__)
+_stages: list["Stage"] = []
+
+
+class Stage:
+    """A part of the work that lasts.
+
+    Args:
+        name: what it is called, as a sentence begins.
+        steps: how many it has; 0 where it has none that can be counted.
+        clock: seconds since any moment.
+    """
+
+    def __init__(self, name: str, steps: int = 0, clock=time.monotonic):
+        self.name, self.steps, self.clock = name, steps, clock
+        self.done, self.measured = 0, ""
+        self.started, self.first = clock(), None
+
+    def tell(self, done: int, metrics: Mapping[str, float]) -> None:
+        """Takes note of how far it is.
+
+        Args:
+            done: steps since the start of the stage, in this process or before.
+            metrics: by name.
+        """
+        self.first = self.first or (done, self.clock())
+        self.done = done
+        self.measured = ", ".join(
+            f"{text} {metrics[name]:.3g}" for name, text in _SHOWN.items() if name in metrics
+        )
+
+    @property
+    def seconds_left(self) -> float | None:
+        """As the steps of this process tell; None before two were told."""
+        if not self.first or self.done <= self.first[0]:
+            return None
+        pace = (self.clock() - self.first[1]) / (self.done - self.first[0])
+        return pace * (self.steps - self.done)
+
+    @property
+    def line(self) -> str:
+        """How far it is, for a log."""
+        parts = [f"{self.done} of {self.steps} steps"] if self.steps else []
+        parts += [self.measured] if self.measured else []
+        left = self.seconds_left
+        if left:
+            parts.append(f"{duration(left)} left")
+        elif not self.measured or self.done == self.steps:
+            parts.append(duration(self.clock() - self.started))
+        return f"{self.name}: {', '.join(parts)}"
+
+
+@contextlib.contextmanager
+def stage(name: str, steps: int = 0) -> Iterator[Stage]:
+    """Shows a part of the work while it lasts; parts may be inside of others.
+
+    On a terminal, that is standard error, a bar stays alive; elsewhere a line goes to `logging`
+    every `QUIET` seconds, and where a part with steps is over.
+
+    Args:
+        name: what it is called, as a sentence begins.
+        steps: how many it has; 0 where it has none that can be counted.
+
+    Yields:
+        The `Stage`, to be told how far it is.
+    """
+    made = Stage(name, steps)
+    with contextlib.ExitStack() as stack:
+        if not _stages:
+            stack.enter_context(_shown())
+        _stages.append(made)
+        stack.callback(_stages.remove, made)
+        yield made
+        if steps:
+            logger.info("%s", made.line)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, for people."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"
+
+
+@contextlib.contextmanager
+def _shown():
+    """Keeps showing the stages, by a thread: this one may be in a long call of C."""
+    terminal, over = sys.stderr.isatty(), threading.Event()
+    with contextlib.ExitStack() as stack:
+        show = _Bar(stack).show if terminal else _Lines().show
+        thread = threading.Thread(target=_keep_showing, args=(show, over), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def _keep_showing(show, over):
+    while not over.wait(0.25):
+        if stages := [*_stages]:
+            show(stages[-1])
+
+
+class _Lines:
+    """A line of a stage every `QUIET` seconds."""
+
+    def __init__(self):
+        self.last = time.monotonic()
+
+    def show(self, stage):
+        if time.monotonic() - self.last > QUIET:
+            self.last = time.monotonic()
+            logger.info("%s", stage.line)
+
+
+class _Bar:
+    """One bar, of the innermost stage."""
+
+    def __init__(self, stack):
+        self.progress = stack.enter_context(
+            progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(20),
+                progress.TextColumn("{task.fields[said]}"),
+                progress.TimeElapsedColumn(),
+                console=console.Console(stderr=True),
+                transient=True,
+            )
+        )
+        self.task, self.stage = self.progress.add_task("", total=None, said=""), None
+
+    def show(self, stage):
+        if stage is not self.stage:
+            self.stage = stage
+            self.progress.reset(self.task, total=stage.steps or None)
+        _, said = stage.line.split(": ", 1)
+        self.progress.update(
+            self.task, description=stage.name, completed=stage.done, said=said * bool(stage.steps)
+        )
