@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "processes": ["apart"],
         "real_data": ["DataOptions", "RealData"],
         "report": ["Report", "versions"],
+        "rival": ["teacher_files"],
         "run": ["Run"],
         "setup": ["Setup"],
         "teacher_training": ["build_network", "train_teacher"],

@@ -80,9 +80,10 @@ def seal(folder: pathlib.Path) -> None:
     paths = {path for pattern in _RECORDS for path in folder.glob(pattern)}
     kept = {file for path in paths for file in records.files_of(path)}
     kept |= {path for path in (folder / "tensorboard").rglob("events.out.tfevents.*")}
-    if (folder / "export" / "export.json").is_file():
-        record = export.ExportRecord.read(folder / "export")
-        kept |= {folder / "export" / name for name in ("export.json", *record.files)}
+    for place in (folder / "export", folder / "teacher"):
+        if (place / "export.json").is_file():
+            record = export.ExportRecord.read(place)
+            kept |= {place / name for name in ("export.json", *record.files)}
     names = {path.relative_to(folder).as_posix(): path for path in sorted(kept)}
     top = {name: found for name, found in noted if "/" not in name and _is(folder / name, found)}
     files = top | {name: export.fingerprint(path) for name, path in names.items()}
