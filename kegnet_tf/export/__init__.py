@@ -1,7 +1,13 @@
 """A student as files for a device: a SavedModel and LiteRT files, checked, read and described."""
 
 from kegnet_tf.export.checksums import fingerprint, read_sealed, sealed
-from kegnet_tf.export.choice import Recommendation, beaten, choice_table, recommend
+from kegnet_tf.export.choice import (
+    Recommendation,
+    beaten,
+    choice_table,
+    comparable,
+    recommend,
+)
 from kegnet_tf.export.conversion import FORMATS, convert, save
 from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
 from kegnet_tf.export.litert_times import invocations, latencies
@@ -36,6 +42,7 @@ __all__ = [
     "arena",
     "beaten",
     "choice_table",
+    "comparable",
     "convert",
     "export_model",
     "export_teacher",

@@ -27,12 +27,23 @@ class Recommendation:
     Attributes:
         path: of the file, as its row has it.
         model: whose it is, "teacher" or "student".
-        sentence: what it is and why it, in words.
+        facts: its size, time and agreement, in words.
+        reason: why it is the one, as what follows "it is".
     """
 
     path: str
     model: str
-    sentence: str
+    facts: str
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """What it is and why it."""
+        return f"({self.facts}): {self.reason}"
+
+    def is_of(self, row: ExportedFile) -> bool:
+        """Whether it is this file."""
+        return (row.model, row.path) == (self.model, self.path)
 
 
 def comparable(rows: Iterable[ExportedFile]) -> list[ExportedFile]:
@@ -51,11 +62,12 @@ def beaten(rows: Sequence[ExportedFile]) -> list[ExportedFile]:
         rows: of teacher and student, measured in one go.
     """
     measured = sorted(comparable(rows), key=lambda row: row.bytes)
-    paths = {}
-    for row in measured:
-        better = [other.path for other in measured if _beats(other, row)]
-        paths[row.path] = better[0] if better else None
-    return [dataclasses.replace(row, beaten_by=paths.get(row.path)) for row in rows]
+
+    def better(row):
+        known = comparable([row])
+        return next((each.path for each in measured if known and _beats(each, row)), None)
+
+    return [dataclasses.replace(row, beaten_by=better(row)) for row in rows]
 
 
 def recommend(rows: Sequence[ExportedFile], tolerance: float) -> Recommendation | None:
@@ -86,7 +98,9 @@ def recommend(rows: Sequence[ExportedFile], tolerance: float) -> Recommendation 
     fastest = min(row.milliseconds for row in near)
     near = [row for row in near if row.milliseconds <= _SAME_TIME * fastest]
     chosen = min(near, key=lambda row: row.bytes)
-    return Recommendation(chosen.path, chosen.model, _sentence(chosen, measured, best, tolerance))
+    facts = f"{_facts(chosen)} of artificial data that nothing learned from"
+    reason = _reason(chosen, measured, best, tolerance)
+    return Recommendation(chosen.path, chosen.model, facts, reason)
 
 
 def choice_table(rows: Sequence[ExportedFile], chosen: Recommendation | None = None) -> str:
@@ -101,7 +115,7 @@ def choice_table(rows: Sequence[ExportedFile], chosen: Recommendation | None = N
         values = ((getattr(row, field), form) for field, form in _COLUMNS.values())
         cells.append(["" if value is None else form.format(value) for value, form in values])
         beaten_by = f"beaten by {row.beaten_by}" if row.beaten_by else ""
-        cells[-1].append("recommended" if chosen and row.path == chosen.path else beaten_by)
+        cells[-1].append("recommended" if chosen and chosen.is_of(row) else beaten_by)
     headings = [*_COLUMNS, ""]
     return tabulate.tabulate(cells, headings, tablefmt="github", disable_numparse=True)
 
@@ -114,17 +128,16 @@ def _beats(row, other):
     )
 
 
-def _sentence(chosen, measured, best, tolerance):
-    """What a file is, and why it is the one."""
+def _reason(chosen, measured, best, tolerance):
     text = (
-        f"{_facts(chosen)} of artificial data that nothing learned from): the smallest file, "
-        f"beaten by none, of those that lose at most {100 * tolerance:g} points of that agreement."
+        "the smallest file, beaten by none, of those that lose at most "
+        f"{100 * tolerance:g} points of that agreement."
     )
     own = [row for row in measured if row.model == "teacher"]
     students = [row for row in measured if row.model == "student"]
     if chosen.model == "student":
         smallest = min(own, key=lambda row: row.bytes, default=None)
-        return f"{text} The teacher's smallest: {_facts(smallest)})." if own else text
+        return f"{text} The teacher's smallest: {_facts(smallest)}." if own else text
     advice = "quantise the teacher and stop"
     if chosen.format == "litert_float32":
         advice = "leave the teacher as it is"
@@ -134,11 +147,11 @@ def _sentence(chosen, measured, best, tolerance):
     lost = "loses more"
     if nearest.teacher_agreement >= best - tolerance:
         lost = "is larger or slower"
-    return f"{text} The student's nearest, {nearest.path} {_facts(nearest)}), {lost}: {advice}."
+    return f"{text} The student's nearest, {nearest.path} ({_facts(nearest)}), {lost}: {advice}."
 
 
 def _facts(row):
     return (
-        f"({row.bytes:,} bytes, {row.milliseconds:.3g} ms an example, the teacher's answer to "
+        f"{row.bytes:,} bytes, {row.milliseconds:.3g} ms an example, the teacher's answer to "
         f"{row.teacher_agreement:.1%}"
     )

@@ -10,9 +10,10 @@ from tabulate import tabulate
 from kegnet_tf.distillation import StudentResult, TeacherResult
 from kegnet_tf.export import ExportedFile, Recommendation, choice_table, file_table
 from kegnet_tf.extraction import GeneratorResult
-from kegnet_tf.runs import manifest
+from kegnet_tf.runs import manifest, page
 from kegnet_tf.runs.workdir import read_json
 
+REPORTS = ("report.json", "report.md", "report.html")
 PACKAGES = ("kegnet-tf", "keras", "tensorflow", "tensorly", "numpy", "ai-edge-litert")
 ABOUT = (
     "Accuracy is on real test data; agreement with the teacher, and of exported files with "
@@ -90,9 +91,10 @@ class Report:
         )
 
     def write(self, folder: pathlib.Path) -> None:
-        """Writes `report.json` and `report.md`."""
+        """Writes `report.json`, `report.md` and `report.html`."""
         content = manifest.text_of(dataclasses.asdict(self))
-        manifest.keep(folder, {"report.json": content, "report.md": self.markdown()})
+        texts = content, self.markdown(), page.html(self, folder)
+        manifest.keep(folder, dict(zip(REPORTS, texts, strict=True)))
 
     def markdown(self) -> str:
         """The tables of students, generators and exported files; what is None stays empty."""

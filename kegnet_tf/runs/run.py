@@ -28,7 +28,7 @@ from kegnet_tf.runs import (
     unlabeled,
 )
 from kegnet_tf.runs.real_data import DataOptions
-from kegnet_tf.runs.report import Report, versions
+from kegnet_tf.runs.report import REPORTS, Report, versions
 from kegnet_tf.runs.setup import Setup
 
 
@@ -245,4 +245,4 @@ class Run(Setup):
     def paths(self) -> dict[str, pathlib.Path]:
         """Folders and files of the run by what they hold."""
         names = ("generators", "figures", "tensorboard", "initial", "students", "export", "teacher")
-        return {name: self.workdir / name for name in (*names, "report.json", "report.md")}
+        return {name: self.workdir / name for name in (*names, *REPORTS)}

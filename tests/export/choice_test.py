@@ -101,7 +101,7 @@ def test_accuracy_changes_nothing():
         ),
         (
             [TEACHER, dataclasses.replace(STUDENT, teacher_agreement=0.97)],
-            ["(130 bytes, 0.5 ms", "The teacher's smallest: (400 bytes, 1 ms an example"],
+            ["(130 bytes, 0.5 ms", "The teacher's smallest: 400 bytes, 1 ms an example"],
         ),
         ([STUDENT], ["those that lose at most 5 points of that agreement."]),
     ],

@@ -144,7 +144,7 @@ def test_report_sets_the_teachers_files_beside_and_ends_in_the_one_to_take(tmp_p
     measured = {"milliseconds": 0.5, "teacher_agreement": 0.99}
     theirs = dataclasses.replace(FILE, path="teacher_x.tflite", model="teacher", **measured)
     ours = dataclasses.replace(FILE, bytes=70000, beaten_by="teacher_x.tflite", **measured)
-    chosen = Recommendation("teacher_x.tflite", "teacher", "(so small): stop.")
+    chosen = Recommendation("teacher_x.tflite", "teacher", "so small", "stop.")
     report = dataclasses.replace(REPORT, exports=[ours], rivals=[theirs], recommendation=chosen)
     assert cells(report, "teacher_x.tflite") == [
         *("teacher_x.tflite", "70,432", "0.5", "99.00%", "95.00%", "recommended")
