@@ -6,10 +6,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["claiming", "flags", "manifest", "records"],
     submod_attrs={
+        "each_student": ["deploy_student", "place_of_student"],
         "evaluation": ["evaluate", "evaluate_file"],
         "generators": ["borrow_generators"],
         "lock": ["held"],
-        "pictures": ["comparison"],
+        "pictures": ["comparison", "frontier_chart"],
         "processes": ["apart"],
         "real_data": ["DataOptions", "RealData"],
         "report": ["Report", "versions"],

@@ -80,8 +80,11 @@ def read(workdir: pathlib.Path) -> Finished:
 
 def _spoilt(workdir):
     """Files of a run that are not as it left them; those of its exports do not matter here."""
-    own = {workdir / name for name in export_folder.FOLDERS}
-    return [path for path in manifest.spoilt(workdir) if not own & {*path.parents}]
+    return [
+        path
+        for path in manifest.spoilt(workdir)
+        if not any(export_folder.is_own(folder, workdir) for folder in path.parents)
+    ]
 
 
 def override(

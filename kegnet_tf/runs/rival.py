@@ -64,15 +64,20 @@ def teacher_files(workdir: pathlib.Path) -> ExportRecord | None:
 
 
 def answers(run, x: np.ndarray) -> np.ndarray | None:
-    """The teacher's classes, [size], by its own SavedModel; None where there is none.
+    """The teacher's classes for what students are measured on, [size].
 
     Args:
-        run: a `Run`.
-        x: as the teacher expects it, [size, ...].
+        run: a `Run`; of one that was opened again, the teacher's own SavedModel answers.
+        x: `run.unseen` as the teacher expects it, [size, ...].
+
+    Returns:
+        Integers; None where neither the teacher nor its files are at hand.
     """
-    path = run.paths["teacher"] / "saved_model"
-    if not (run.rivals and run.rivals.exports and path.is_dir()):
+    if not run.rivals:
         return None
+    path = run.paths["teacher"] / "saved_model"
+    if not path.is_dir():
+        return run.unseen[1].argmax(axis=-1)
     predict = export.predictor(path)
     batches = (x[start : start + 500] for start in range(0, len(x), 500))
     return np.concatenate([predict(batch).argmax(axis=-1) for batch in batches])

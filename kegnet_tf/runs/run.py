@@ -25,10 +25,9 @@ from kegnet_tf.runs import (
     samples,
     students,
     tensorboard,
-    unlabeled,
 )
 from kegnet_tf.runs.real_data import DataOptions
-from kegnet_tf.runs.report import REPORTS, Report, versions
+from kegnet_tf.runs.report import REPORTS, Report
 from kegnet_tf.runs.setup import Setup
 
 
@@ -191,16 +190,7 @@ class Run(Setup):
     @functools.cached_property
     def measured(self) -> Report:
         """Teacher, students and generators; files are exported after it."""
-        return Report(
-            dataset=self.dataset_name,
-            seed=self.config.seed,
-            versions=versions(),
-            teacher=students.teacher_result(self),
-            students=students.results(self),
-            generators=self.all_generators[1],
-            label_names=[*self.real.label_names],
-            unlabeled=unlabeled.sentence(self),
-        )
+        return students.report(self, students.results(self))
 
     @property
     def students(self) -> list[distillation.StudentResult]:

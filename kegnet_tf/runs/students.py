@@ -5,6 +5,7 @@ import json
 import logging
 import pathlib
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -12,7 +13,8 @@ import tensorflow as tf
 
 from kegnet_tf import compression, distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.runs import initial_students, records, tensorboard
+from kegnet_tf.runs import initial_students, records, tensorboard, unlabeled
+from kegnet_tf.runs.report import Report, versions
 
 logger = logging.getLogger(__name__)
 # Settings of the data that a student learns from and is chosen on.
@@ -203,6 +205,25 @@ def teacher_result(run) -> TeacherResult:
     fields, _ = measured(run, run.teacher)
     return TeacherResult(
         **{each.name: fields[each.name] for each in dataclasses.fields(TeacherResult)}
+    )
+
+
+def report(run, rows: Sequence[StudentResult]) -> Report:
+    """What is known of a run before anything is exported.
+
+    Args:
+        run: a `Run`.
+        rows: of its students.
+    """
+    return Report(
+        dataset=run.dataset_name,
+        seed=run.config.seed,
+        versions=versions(),
+        teacher=teacher_result(run),
+        students=[*rows],
+        generators=run.all_generators[1],
+        label_names=[*run.real.label_names],
+        unlabeled=unlabeled.sentence(run),
     )
 
 

@@ -60,7 +60,8 @@ tbody tr:last-child td { border-bottom: 0; }
 .mark { border-radius: 1rem; padding: .1rem .6rem; font-size: .82rem; background: var(--ground);
   color: var(--soft); display: inline-block; white-space: nowrap; }
 .mark.good { background: var(--good-ground); color: var(--good); font-weight: 600; }
-.place { display: block; font-size: .8rem; color: var(--soft); white-space: nowrap; }
+.place { display: block; font-size: .8rem; color: var(--soft); overflow-wrap: anywhere; }
+@media (min-width: 60rem) { .place { white-space: nowrap; } }
 .teacher b { color: var(--accent); }
 dl.words { margin: 0; display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem;
   font-size: .88rem; color: var(--soft); border-top: 1px solid var(--line); padding-top: .8rem; }
@@ -82,7 +83,6 @@ footer { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
   .facts { gap: .5rem; }
   .facts div { flex-basis: 8rem; padding: .5rem .6rem; }
   .facts dd { font-size: 1.1rem; }
-  .place { white-space: normal; }
   dl.words { grid-template-columns: 1fr; gap: .1rem; }
   dl.words dd { margin-bottom: .5rem; }
   table.files thead { display: none; }
