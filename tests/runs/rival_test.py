@@ -98,10 +98,11 @@ def test_manifest_lists_the_teachers_files_and_finds_one_that_was_changed(run):
 def test_finished_run_without_whole_files_of_its_teacher_is_exported_alone(run, caplog):
     folder = write(run)
     opened = runs.Run.open(folder)
-    assert opened.rivals == run.rivals
+    assert opened.rivals is None  # these are no LiteRT files
     (folder / "teacher" / "litert_float32.tflite").write_text("another")
-    opened = runs.Run.open(folder)
-    assert opened.rivals is None
+    assert runs.Run.open(folder).rivals is None
+    shutil.rmtree(folder / "teacher")
+    assert runs.Run.open(folder).rivals is None
     opened.convert, opened.latencies = export_nothing, no_time
     opened.source = lambda arm="": Drawn([])
     opened.export(output=folder.parent / "elsewhere")
@@ -152,4 +153,5 @@ def test_files_of_teacher_and_student_are_made_measured_and_compared(finished, t
     ]
     assert row.teacher_agreement < 0.5  # but it agrees with itself
     assert row.agreement == 1.0
+    assert runs.teacher_files(run.workdir) == run.rivals
     assert tiny_teacher().count_params() == run.rivals.parameters + 8  # moving statistics
