@@ -14,6 +14,8 @@ from kegnet_tf.distillation import StudentResult, TeacherResult
 from kegnet_tf.extraction import GeneratorResult
 from kegnet_tf.runs import page
 from kegnet_tf.runs.page import files
+from kegnet_tf.runs.page.elements import text_of
+from kegnet_tf.runs.page.plot import plot
 from kegnet_tf.runs.pictures import tile
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'
@@ -152,6 +154,35 @@ def test_recommended_file_comes_first_and_every_file_has_a_row(folder):
     assert "recommended" in shown
     assert "beaten by student, int8, floats in and out" in shown
     assert shown.index("The files") < shown.index("The students") < shown.index("Layer by layer")
+
+
+def test_drawing_has_a_dot_a_file_and_a_ring_round_the_recommended_one(folder):
+    tags = Reader(page.html(REPORT, folder)).tags
+    kinds = [attributes.get("class") for _, attributes in tags]
+    assert [kinds.count(kind) for kind in ("plot", "theirs", "ours", "ring", "front")] == [
+        *(2, 2, 4, 2, 2)
+    ]
+    for _, attributes in tags:
+        if attributes.get("class") in ("ours", "ring"):
+            assert 58 <= float(attributes["cx"]) <= 446
+            assert 14 <= float(attributes["cy"]) <= 236
+
+
+def test_axes_have_round_numbers_between_the_least_and_the_most():
+    def ticks(*bytes_and_agreement):
+        rows = [file(f"student_{n}", n, share) for n, share in bytes_and_agreement]
+        svg = text_of(plot(rows, REPORT.recommendation, "bytes", "bytes"))
+        return [text for text in re.findall(r"<text.*?>(.*?)</text>", svg) if text != "bytes"]
+
+    assert ticks((900, 1.0), (9000, 0.9)) == [
+        *("1,000", "2,000", "5,000"),
+        *("90%", "92%", "94%", "96%", "98%", "100%"),
+    ]
+    assert ticks((1100, 1.0), (1900, 0.999)) == [
+        *("1,200", "1,400", "1,600", "1,800", "99.9%", "99.92%", "99.94%", "99.96%", "99.98%"),
+        "100%",
+    ]
+    assert ticks((700, 1.0)) == ["700", "100%"]
 
 
 def test_heading_that_needs_it_is_explained_where_it_stands(folder):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from kegnet_tf import export
 from kegnet_tf.export import ExportedFile
 from kegnet_tf.runs.page.elements import Element, element, table, words
+from kegnet_tf.runs.page.plot import plot
 
 _FORMATS = {
     "litert_float32": "float32",
@@ -97,6 +98,7 @@ def beside(report) -> Element:
             ".",
         ),
         table(headings, rows, range(1, 5), class_="files"),
+        element("div", *_drawings(report, files), class_="pictures"),
         words(_WORDS),
     )
 
@@ -149,6 +151,15 @@ def _whole(files: Sequence[ExportedFile]):
 def _fact(name, value, beside):
     small = element("small", beside) if beside else None
     return element("div", element("dt", name), element("dd", value, small))
+
+
+def _drawings(report, files):
+    costs = {"bytes": "bytes", "milliseconds": "ms"}
+    for index, (cost, label) in enumerate(costs.items()):
+        told = "Squares are the teacher's files, dots the student's; the line leads along those "
+        told += "that nothing cheaper equals, and the ring is round the recommended one."
+        caption = element("figcaption", told) if not index else None
+        yield element("figure", plot(files, report.recommendation, cost, label), caption)
 
 
 def _name(row):

@@ -70,7 +70,14 @@ dl.words dd { margin: 0; max-width: 44rem; }
 details { margin: 0 0 .5rem; }
 summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr));
-  gap: 1.25rem; margin: 1rem 0 0; }
+  gap: 1.25rem; margin: 1rem 0; }
+.plot { width: 100%; height: auto; display: block; }
+.plot text { fill: var(--soft); font-size: 12px; }
+.plot line { stroke: var(--line); }
+.plot .front { fill: none; stroke: var(--bar); stroke-width: 2.5; }
+.plot .theirs { fill: var(--accent); }
+.plot .ours { fill: var(--ink); }
+.plot .ring { fill: none; stroke: var(--good); stroke-width: 2.5; }
 figure { margin: 0; }
 figure img { width: 100%; height: auto; background: #fff; border-radius: .5rem; display: block;
   border: 1px solid var(--line); }
