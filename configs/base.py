@@ -160,6 +160,7 @@ def get_config(mode=""):
             ),
             "calibration_size": 500,  # ours
             "headroom": 2.0,  # ours
+            "tolerance": 0.05,  # ours: what int8 alone costs on artificial data
         }
     )
     return config

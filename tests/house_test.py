@@ -22,6 +22,7 @@ SEES_DATA = {
     *("kegnet_tf.experiments", "kegnet_tf.experiments.ablation", "kegnet_tf.experiments.cells"),
     *("kegnet_tf.experiments.accuracy_benchmark", "kegnet_tf.experiments.training_benchmark"),
     *("kegnet_tf.experiments.reproduce", "kegnet_tf.experiments.settings"),
+    "kegnet_tf.experiments.frontier",
 }
 TRAINS = ("distil", "extract", "train")  # may take ten parameters, others eight
 # TFDS has no public way, nor has the end of a process that is busy in C; a user names his own

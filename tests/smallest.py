@@ -72,7 +72,8 @@ def tiny_config(preset=base, mode="quick", **overrides):
 
 
 def untimed(report):
-    """A report as JSON holds it, without the seconds that its parts took."""
+    """A report as JSON holds it, without the times of its parts and files, and what follows."""
     if isinstance(report, dict):
-        return {key: untimed(value) for key, value in report.items() if key != "seconds"}
+        times = ("seconds", "milliseconds", "beaten_by", "recommendation")
+        return {key: untimed(value) for key, value in report.items() if key not in times}
     return [untimed(value) for value in report] if isinstance(report, list) else report

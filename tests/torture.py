@@ -183,7 +183,8 @@ class Torture:
         if self.command != "kegnet":
             return untimed(json.loads((workdir / "results.json").read_text()))
         report = untimed(json.loads((workdir / "report.json").read_text()))
-        files = sorted(workdir.glob("export/*.tflite")) + sorted(workdir.glob("figures/*.png"))
+        patterns = ("export/*.tflite", "teacher/*.tflite", "figures/*.png")
+        files = [path for pattern in patterns for path in sorted(workdir.glob(pattern))]
         return report, {path.name: path.read_bytes() for path in files}
 
     def undisturbed(self):
@@ -321,7 +322,8 @@ def spoil(path, way, generator):
 def untimed(content):
     """Without the seconds that its parts took."""
     if isinstance(content, dict):
-        return {key: untimed(value) for key, value in content.items() if key != "seconds"}
+        times = ("seconds", "milliseconds", "beaten_by", "recommendation")
+        return {key: untimed(value) for key, value in content.items() if key not in times}
     return [untimed(each) for each in content] if isinstance(content, list) else content
 
 

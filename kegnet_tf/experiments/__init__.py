@@ -1,8 +1,9 @@
-"""Many runs beside each other: the paper's tables made again, and times beside their references."""
+"""Many runs beside each other: tables, frontiers, and times beside their references."""
 
 from kegnet_tf.experiments.accuracy_benchmark import time_to_accuracy
 from kegnet_tf.experiments.executors import Executor
 from kegnet_tf.experiments.export_benchmark import export_costs
+from kegnet_tf.experiments.frontier import frontier
 from kegnet_tf.experiments.reproduce import Reproduction, reproduce
 from kegnet_tf.experiments.settings import ReproduceSettings
 from kegnet_tf.experiments.training_benchmark import training_steps
@@ -12,6 +13,7 @@ __all__ = [
     "ReproduceSettings",
     "Reproduction",
     "export_costs",
+    "frontier",
     "reproduce",
     "time_to_accuracy",
     "training_steps",

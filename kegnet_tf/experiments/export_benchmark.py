@@ -1,13 +1,13 @@
 """What exported files cost, teacher and student in one run: time, memory, size, arithmetic."""
 
+import dataclasses
 import pathlib
 import statistics
 import tempfile
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
-from kegnet_tf import compression, export, teachers
+from kegnet_tf import compression, export, runs, teachers
 from kegnet_tf.experiments import timing
 
 
@@ -19,26 +19,30 @@ def export_costs(
     repeats: int,
     loading: teachers.Loading | None = None,
 ) -> list[dict]:
-    """Measures the LiteRT files of one example at a time, and the teacher as one beside them.
+    """Measures the LiteRT files of one example at a time, and the teacher's beside them.
 
-    The teacher is converted to float32 in the same way. All files are timed in turns, so that a
-    drift of the machine meets them alike, through LiteRT's interpreter with XNNPACK, its default.
+    The teacher's are those of the run, in `teacher/` beside the folder. Where there are none, it is
+    converted in the formats that need no data. All files are timed in turns, so that a drift of the
+    machine meets them alike, through LiteRT's interpreter with XNNPACK, its default.
 
     Args:
         folder: an export, such as a run's `export/`.
-        teacher: path of the run's teacher; "" for the one that ships for the run's preset.
+        teacher: path of the run's teacher; "" for the one that ships for the run's preset. Not
+            asked for where the run kept the teacher's files.
         steps: examples in one timed call.
         repeats: timed calls of each file, after one that does not count.
         loading: how the teacher is loaded.
 
     Returns:
         A list of {"name", "format", "path", "bytes", "parameters", "multiply_adds", "arena_bytes",
-        "agreement", "accuracy", "milliseconds", "ratio", "spread", "threads",
-        "milliseconds_all_threads", "cores", "versions"}, the teacher first. `parameters` are the
-        Keras model's trainable ones; of arithmetic and memory see `export.multiply_adds` and
-        `export.arena`; agreement (with the Keras student) and accuracy are `export.json`'s. Times
-        are medians for one example, with one thread and with `threads`; `ratio` is the one-thread
-        time over the teacher's, and `spread` the least and the largest of it in a turn.
+        "agreement", "teacher_agreement", "accuracy", "milliseconds", "ratio", "spread", "threads",
+        "milliseconds_all_threads", "beaten_by", "cores", "versions"}, the teacher's in the order of
+        the formats, then the student's. `parameters` are the Keras model's trainable ones; of
+        arithmetic and memory see `export.multiply_adds` and `export.arena`; agreement (with the
+        Keras model, and with the teacher) and accuracy are `export.json`'s. Times are medians for
+        one example, with one thread and with `threads`; `ratio` is the one-thread time over that of
+        the first file, and `spread` the least and the largest of it in a turn. `beaten_by` is as in
+        `export.beaten`, by these times.
 
     Raises:
         ValueError: if the folder holds no export, or the teacher is not the run's.
@@ -50,31 +54,64 @@ def export_costs(
         raise ValueError(
             f"`exports` must be an export folder of kegnet. Received: {folder} ({error})."
         ) from error
-    path = teacher or teachers.pretrained(record.teacher)
+    with tempfile.TemporaryDirectory() as scratch:
+        theirs = _kept(folder, record, teacher, loading)
+        theirs = theirs or _converted(record, teacher, loading, pathlib.Path(scratch))
+        files = [(folder / file.path, file, record.parameters) for file in _once(record)]
+        files = [*theirs, *files]
+        rows = [_costs(*each) for each in files]
+        times = _times([path for path, _, _ in files], steps, repeats)
+    own = [file for _, file, _ in files]
+    taken = [
+        dataclasses.replace(file, milliseconds=time["milliseconds"])
+        for file, time in zip(own, times, strict=True)
+    ]
+    return [
+        row | time | {"beaten_by": file.beaten_by} | timing.machine()
+        for row, time, file in zip(rows, times, export.beaten(taken), strict=True)
+    ]
+
+
+def _once(record):
+    """The files that take one example at a time."""
+    return [file for file in record.exports if file.batch == 1 and file.bytes]
+
+
+def _kept(folder, record, teacher, loading):
+    """(path, row, parameters) of the files that the run kept of its teacher; [] without."""
+    if teacher:
+        _load(teacher, record, loading)
+    kept = runs.teacher_files(folder.parent)
+    if not kept or kept.teacher_digest != record.teacher_digest:
+        return []
+    place = folder.parent / "teacher"
+    return [(place / file.path, file, kept.parameters) for file in _once(kept)]
+
+
+def _converted(record, teacher, loading, scratch):
+    """The same of a teacher that is converted here, by what needs no data."""
+    model = _load(teacher or teachers.pretrained(record.teacher), record, loading)
+    export.save(model, scratch / "saved_model", batch=1)
+    files, parameters = [], compression.trainable_parameters(model)
+    for form in ("litert_float32", "litert_float16", "litert_dynamic_range"):
+        if form in ("litert_float32", *record.formats):
+            path = scratch / f"{form.replace('litert', 'teacher')}_batch1.tflite"
+            path.write_bytes(export.convert(scratch / "saved_model", form, None))
+            file = export.ExportedFile(form, 1, path.name, path.stat().st_size, model="teacher")
+            files.append((path, file, parameters))
+    return files
+
+
+def _load(path, record, loading):
     model = (loading or teachers.Loading()).load(path)
     if teachers.digest(model) != record.teacher_digest:
         raise ValueError(f"`teacher` must be the one of the run. Received: {path}.")
-    files = [file for file in record.exports if file.batch == 1 and file.bytes]
-    with tempfile.TemporaryDirectory() as scratch:
-        lite = _converted(model, pathlib.Path(scratch))
-        original = export.ExportedFile("litert_float32", 1, lite.name, lite.stat().st_size)
-        rows = [_costs("teacher", lite, original, compression.trainable_parameters(model))]
-        rows += [_costs("student", folder / file.path, file, record.parameters) for file in files]
-        times = _times([lite, *(folder / file.path for file in files)], steps, repeats)
-    return [row | time | timing.machine() for row, time in zip(rows, times, strict=True)]
+    return model
 
 
-def _converted(model, scratch):
-    """The teacher as a LiteRT file of one example."""
-    path = scratch / "teacher_float32_batch1.tflite"
-    export.save(model, scratch / "saved_model", batch=1)
-    path.write_bytes(export.convert(scratch / "saved_model", "litert_float32", None))
-    return path
-
-
-def _costs(name, path, file, parameters):
+def _costs(path, file, parameters):
     return {
-        "name": name,
+        "name": file.model,
         "format": file.format,
         "path": file.path,
         "bytes": file.bytes,
@@ -82,6 +119,7 @@ def _costs(name, path, file, parameters):
         "multiply_adds": export.multiply_adds(path),
         "arena_bytes": export.arena(path),
         "agreement": file.agreement,
+        "teacher_agreement": file.teacher_agreement,
         "accuracy": file.accuracy,
     }
 
@@ -89,7 +127,7 @@ def _costs(name, path, file, parameters):
 def _times(paths, steps, repeats):
     """What a row says of time, for each file; the first is what the others are compared with."""
     threads = timing.cores()
-    calls = [_examples(path, count, steps) for count in (1, threads) for path in paths]
+    calls = [export.invocations(path, count, steps) for count in (1, threads) for path in paths]
     seconds = np.array(timing.turns(calls, repeats)).reshape(repeats, 2, len(paths)) / steps
     ratios = seconds[:, 0] / seconds[:, 0, :1]
     medians = 1e3 * np.median(seconds, axis=0)
@@ -103,15 +141,3 @@ def _times(paths, steps, repeats):
         }
         for index in range(len(paths))
     ]
-
-
-def _examples(path, threads, steps):
-    """Function that runs a file on `steps` examples of zeros, which cost what any numbers cost."""
-    interpreter = Interpreter(str(path), num_threads=threads)
-    interpreter.allocate_tensors()
-
-    def call():
-        for _ in range(steps):
-            interpreter.invoke()
-
-    return call

@@ -1,10 +1,25 @@
 """A student as files for a device: a SavedModel and LiteRT files, checked, read and described."""
 
 from kegnet_tf.export.checksums import fingerprint, read_sealed, sealed
+from kegnet_tf.export.choice import (
+    Recommendation,
+    beaten,
+    choice_table,
+    comparable,
+    recommend,
+)
 from kegnet_tf.export.conversion import FORMATS, convert, save
 from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
+from kegnet_tf.export.litert_times import invocations, latencies
 from kegnet_tf.export.model_card import ModelCard
-from kegnet_tf.export.parity import BARS, ExportedFile, export_model, file_table, size
+from kegnet_tf.export.parity import (
+    BARS,
+    ExportedFile,
+    export_model,
+    export_teacher,
+    file_table,
+    size,
+)
 from kegnet_tf.export.predictors import (
     Predictor,
     latency,
@@ -14,6 +29,7 @@ from kegnet_tf.export.predictors import (
     saved_model_predictor,
 )
 from kegnet_tf.export.record import ExportRecord
+from kegnet_tf.export.teacher_card import teacher_card
 
 __all__ = [
     "BARS",
@@ -22,11 +38,18 @@ __all__ = [
     "ExportedFile",
     "ModelCard",
     "Predictor",
+    "Recommendation",
     "arena",
+    "beaten",
+    "choice_table",
+    "comparable",
     "convert",
     "export_model",
+    "export_teacher",
     "file_table",
     "fingerprint",
+    "invocations",
+    "latencies",
     "latency",
     "litert_predictor",
     "multiply_adds",
@@ -34,8 +57,10 @@ __all__ = [
     "predictor",
     "quantisation",
     "read_sealed",
+    "recommend",
     "save",
     "saved_model_predictor",
     "sealed",
     "size",
+    "teacher_card",
 ]

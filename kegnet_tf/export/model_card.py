@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from kegnet_tf import compression, distillation
+from kegnet_tf.export import card_parts
 from kegnet_tf.export.parity import file_table
 from kegnet_tf.export.record import ExportRecord
 
@@ -49,12 +50,9 @@ class ModelCard:
             f"## Compression\n\n{_compression(self)}",
             f"## Measured\n\n{_measured(self)}",
             file_table(self.record.exports),
-            "Error is the largest absolute difference of a logit from the Keras student's, and "
-            "agreement the share of examples with the same answer; both on synthetic data that no "
-            "student has learned from, and on real test data where there were some.",
-            f"## Input\n\n{_input(self)}",
-            f"## Output\n\n{_output(self)}",
-            *_integers(self),
+            card_parts.COMPARED,
+            *_beside(self.record),
+            *card_parts.interface(self.record, self.raw, self.quantisation),
             f"## Licence\n\n{_LICENCE}",
             f"## Limits\n\n{_LIMITS}",
         ]
@@ -69,21 +67,8 @@ _LIMITS = """- It is right as often as measured above only on data like those it
 - Agreement on synthetic data says how well it copies its teacher, not how often either is right.
 - It answers with one of its classes whatever it is shown; probabilities are not calibrated.
 - It has whatever bias the teacher has; compression can cost rare classes more than frequent ones.
-- Fewer parameters are not a promise of lower latency: `kegnet-benchmark --exports=FOLDER` measures
-  it beside the teacher's."""
-_SOURCES = {
-    "uniform": "uniform noise",
-    "gaussian": "Gaussian noise",
-    "heavy_tailed": "heavy-tailed noise",
-    "procedural": "procedural images",
-    "unlabeled": "unlabelled real data",
-}
-_CALIBRATION = {
-    "kegnet": "drawn by the generators",
-    "kegnet+": "of the mixture above",
-    **{source: f"of {data}" for source, data in _SOURCES.items()},
-    "train": "of the real training data",
-}
+- Fewer parameters are not a promise of lower latency, and latency on one machine none of another's:
+  `kegnet-benchmark --exports=FOLDER` measures it beside the teacher's."""
 _LOSSES = {
     "cross_entropy": "cross entropy with the teacher's probabilities",
     "logits": "squared error on centred logits",
@@ -92,13 +77,11 @@ _LOSSES = {
 
 def _origin(card):
     student, record = card.student, card.record
-    calibration = _CALIBRATION.get(record.calibration, "of a file that was given")
     told = f" {card.unlabeled}" if card.unlabeled else ""
     return (
         f"{_arm(card)} (KegNet, NeurIPS 2019; kegnet_tf {card.version}, seed "
         f"{student.seed}).{_settled(student)}{told}\n\nThe teacher's weights have the SHA-256 "
-        f"digest `{record.teacher_digest}`. The files for int8 were calibrated on "
-        f"{record.calibration_size:,} examples, {calibration}, times {record.headroom:g}."
+        f"digest `{record.teacher_digest}`. {card_parts.calibrated(record)}"
     )
 
 
@@ -111,14 +94,14 @@ def _arm(card):
     mixed = set(card.mixture) - {"kegnet"}
     if "procedural" in mixed and len(card.record.input_shape) != 3:
         mixed = mixed - {"procedural"} | {"heavy_tailed"}  # what a table has in place of images
-    others = " and ".join(_SOURCES[source] for source in sorted(mixed))
+    others = " and ".join(card_parts.SOURCES[source] for source in sorted(mixed))
     return {
         "tucker": "It is the teacher after Tucker decomposition, with no distillation",
         "kegnet": drawn,
         "kegnet+": f"{drawn}, mixed with {others}" if others else drawn,
         **{
             source: f"It was distilled for {card.steps:,} steps on {data}"
-            for source, data in _SOURCES.items()
+            for source, data in card_parts.SOURCES.items()
         },
     }[card.student.arm]
 
@@ -159,56 +142,12 @@ def _measured(card):
     return "\n".join(lines)
 
 
-def _input(card):
-    shape = ", ".join(str(side) for side in ("batch", *card.record.input_shape))
-    text = f"`x`, float32, [{shape}]: "
-    if card.raw is None:
-        return (
-            f"{text}what the teacher expects. Nothing tells its units; it learned here from values "
-            "of mean 0 and deviation 1 in each channel or feature."
-        )
-    if not card.raw:
-        return (
-            f"{text}raw values, as the teacher expects them; the model standardises them itself. "
-            "The SavedModel's signature `serving_raw` is the same."
-        )
-    mean, std = card.raw
-    if len(card.record.input_shape) == 3:
-        low, high = ([(end - m) / s for m, s in zip(mean, std, strict=True)] for end in (0, 1))
-        return (
-            f"{text}pixels in [0, 1], less {_list(mean)} and divided by {_list(std)}, so from "
-            f"{_list(low)} to {_list(high)}. The SavedModel's signature "
-            "`serving_raw` takes the pixels themselves, uint8 in [0, 255]."
-        )
-    return (
-        f"{text}features in their own units, less {_list(mean)} and divided by {_list(std)}. "
-        "The SavedModel's signature `serving_raw` takes the features themselves."
-    )
-
-
-def _output(card):
-    return (
-        f"`logits`, float32, [batch, {card.record.num_classes}]: any real numbers, whose softmax "
-        "is the probability of each class. The largest is the answer, and its name stands in "
-        "`labels.txt`, a line a class."
-    )
-
-
-def _integers(card):
-    if not card.quantisation:
+def _beside(record):
+    """The section on the teacher's files, where they were measured with the student's."""
+    if not record.rivals:
         return []
     return [
-        "## Integers in and out",
-        "A file with uint8 in and out holds, for each real number r, the integer "
-        "q = round(r / scale) + zero point, cut to [0, 255].",
-        "\n".join(
-            f"- `{path}`: `x` has scale {x[0]:.8g} and zero point {x[1]}, `logits` scale "
-            f"{logits[0]:.8g} and zero point {logits[1]}"
-            for path, (x, logits) in card.quantisation.items()
-        ),
+        "## Beside the teacher",
+        "The teacher's own files (`teacher/` of the run) need no data either. Of one example at a "
+        f"time, on one thread of the machine of the run:{record.beside()}",
     ]
-
-
-def _list(values):
-    shown = ", ".join(f"{value:.4g}" for value in list(values)[:8])
-    return shown + (", …" if len(values) > 8 else "")

@@ -38,6 +38,13 @@ class ExportedFile:
         accuracy: share of real examples whose largest logit is their label; None without them.
         note: None, or says that an agreement lies below the format's entry of `BARS`, or why there
             is no such file.
+        model: "student" or "teacher", whose file it is.
+        teacher_agreement: same as `agreement`, with the teacher; None where nothing tells its
+            answers.
+        milliseconds: of one example on one thread, see `latencies`; None where it was not
+            measured, as for files of any number of examples.
+        beaten_by: path of a file that is smaller, no slower and agrees with the teacher as well,
+            see `beaten`; None where there is none.
     """
 
     format: str
@@ -50,6 +57,10 @@ class ExportedFile:
     real_agreement: float | None = None
     accuracy: float | None = None
     note: str | None = None
+    model: str = "student"
+    teacher_agreement: float | None = None
+    milliseconds: float | None = None
+    beaten_by: str | None = None
 
 
 def export_model(
@@ -61,6 +72,7 @@ def export_model(
     formats: Sequence[str] = conversion.FORMATS,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     raw: tuple | None = None,
+    answers: np.ndarray | None = None,
 ) -> list[ExportedFile]:
     """Writes a SavedModel and LiteRT files, and checks each against the Keras model.
 
@@ -75,6 +87,7 @@ def export_model(
         formats: names among `FORMATS`.
         test: real data to compare on as well, (x, label), or None.
         raw: of `save`, for the SavedModel's `serving_raw`.
+        answers: the teacher's classes for `x`, [size], or None.
 
     Returns:
         One `ExportedFile` a file, the SavedModel first; a file that could not be made has its
@@ -84,6 +97,24 @@ def export_model(
         OSError: if a file cannot be written.
         ValueError: if a format is unknown.
     """
+    return _exported("student", model, folder, x, calibration, formats, test, raw, answers)
+
+
+def export_teacher(
+    model: keras.Model,
+    folder: str | pathlib.Path,
+    x: np.ndarray,
+    *,
+    calibration: np.ndarray | None = None,
+    formats: Sequence[str] = conversion.FORMATS,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+    raw: tuple | None = None,
+) -> list[ExportedFile]:
+    """`export_model` of the teacher itself, whose files are called `teacher_float32.tflite`, ..."""
+    return _exported("teacher", model, folder, x, calibration, formats, test, raw)
+
+
+def _exported(name, model, folder, x, calibration, formats, test, raw, answers=None):
     unknown = [form for form in formats if form not in conversion.FORMATS]
     if unknown:
         raise ValueError(
@@ -92,25 +123,27 @@ def export_model(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     calibration = x if calibration is None else calibration
-    parts = [(x, _outputs(model, x), None)]
+    reference = _outputs(model, x)
+    answers = reference.argmax(axis=-1) if name == "teacher" else answers
+    parts = [(x, reference, answers)]
     if test:
         parts.append((test[0], _outputs(model, test[0]), test[1]))
     conversion.save(model, folder / "saved_model", raw=raw)
-    rows = [_checked("saved_model", "any", folder / "saved_model", parts)]
+    rows = [_checked(name, "saved_model", "any", folder / "saved_model", parts)]
     with tempfile.TemporaryDirectory() as scratch:
         conversion.save(model, scratch, batch=1)
         for form in formats:
             for batch, source in (("any", folder / "saved_model"), (1, scratch)):
-                name = form.replace("litert", "student") + ("_batch1" if batch == 1 else "")
-                path = folder / f"{name}.tflite"
+                stem = form.replace("litert", name) + ("_batch1" if batch == 1 else "")
+                path = folder / f"{stem}.tflite"
                 try:
                     content = conversion.convert(source, form, calibration)
                 except ValueError as error:
                     note = f"not written: {error}"
-                    rows.append(ExportedFile(form, batch, path.name, note=note))
+                    rows.append(ExportedFile(form, batch, path.name, note=note, model=name))
                     continue
                 path.write_bytes(content)
-                rows.append(_checked(form, batch, path, parts))
+                rows.append(_checked(name, form, batch, path, parts))
     return rows
 
 
@@ -151,22 +184,27 @@ _COLUMNS = {
 }
 
 
-def _checked(form, batch, path, parts):
+def _checked(name, form, batch, path, parts):
     """The `ExportedFile` of a file that was written."""
     measured, note = {}, None
     predict = predictors.predictor(path)
-    for kind, (x, reference, label) in zip(("", "real_"), parts, strict=False):
+    # Of artificial data the labels are the teacher's answers.
+    for kind, right, part in zip(
+        ("", "real_"), ("teacher_agreement", "accuracy"), parts, strict=False
+    ):
+        x, reference, label = part
         outputs = _outputs(predict, x)
         answers = outputs.argmax(axis=-1)
         agreement = float(np.mean(answers == reference.argmax(axis=-1)))
         measured[f"{kind}max_abs_error"] = float(np.max(np.abs(outputs - reference)))
         measured[f"{kind}agreement"] = agreement
         if label is not None:
-            measured["accuracy"] = float(np.mean(answers == label))
+            measured[right] = float(np.mean(answers == label))
         if agreement < BARS[form]:
             where = f"{agreement:.2%} of {'real' if kind else 'synthetic'} data"
-            note = f"agrees with the student in {where}, below {BARS[form]:.1%}"
-    return ExportedFile(form, batch, path.name, size(path), **measured, note=note)
+            note = f"agrees with the {name} in {where}, below {BARS[form]:.1%}"
+    known = {"bytes": size(path), "note": note, "model": name}
+    return ExportedFile(form, batch, path.name, **known, **measured)
 
 
 def _outputs(predict, x, size=500):

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 from kegnet_tf.export.checksums import fingerprint, read_sealed, sealed
+from kegnet_tf.export.choice import Recommendation, choice_table, recommend
 from kegnet_tf.export.parity import ExportedFile
 
 _NAME = "export.json"
@@ -27,7 +28,11 @@ class ExportRecord:
         real_examples: real data that the files were compared on.
         input_shape: of one example.
         num_classes: length of an output.
+        basis: SHA-256 of what else it was made of: beside a student the teacher's record, of the
+            teacher the settings of its artificial data; "" for nothing.
+        tolerance: of `recommend`.
         exports: one entry a file.
+        rivals: the teacher's files that were measured beside these.
         files: size and SHA-256 of every other file in the folder, by path.
     """
 
@@ -43,12 +48,15 @@ class ExportRecord:
     real_examples: int
     input_shape: list[int]
     num_classes: int
+    basis: str = ""
+    tolerance: float = 0.0
     exports: list[ExportedFile] = dataclasses.field(default_factory=list)
+    rivals: list[ExportedFile] = dataclasses.field(default_factory=list)
     files: dict[str, dict] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         # So that a record equals the one that is read back.
-        for name in ("formats", "input_shape", "exports"):
+        for name in ("formats", "input_shape", "exports", "rivals"):
             object.__setattr__(self, name, list(getattr(self, name)))
 
     @classmethod
@@ -63,8 +71,11 @@ class ExportRecord:
         try:
             content = read_sealed(path)
             del content["sha256"]
-            rows = [ExportedFile(**row) for row in content["exports"]]
-            return cls(**{**content, "exports": rows})
+            rows = {
+                name: [ExportedFile(**row) for row in content.get(name, ())]
+                for name in ("exports", "rivals")
+            }
+            return cls(**{**content, **rows})
         except (KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(
@@ -74,7 +85,20 @@ class ExportRecord:
     @property
     def settings(self) -> "ExportRecord":
         """What the export was made of, without what came out."""
-        return dataclasses.replace(self, exports=[], files={})
+        return dataclasses.replace(self, exports=[], rivals=[], files={})
+
+    @property
+    def recommendation(self) -> Recommendation | None:
+        """The file to take, of the teacher's and these; None where nothing was measured."""
+        return recommend([*self.rivals, *self.exports], self.tolerance)
+
+    def beside(self) -> str:
+        """Markdown: the files beside the teacher's, and which to take; "" where none was timed."""
+        chosen = self.recommendation
+        if chosen is None:
+            return ""
+        table = choice_table([*self.rivals, *self.exports], chosen)
+        return f"\n\n{table}\n\nRecommended: {chosen.path} {chosen.sentence}"
 
     def intact(self, folder: str | pathlib.Path) -> list[pathlib.Path]:
         """The files of the folder that are as this record says."""

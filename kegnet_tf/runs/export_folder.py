@@ -8,6 +8,9 @@ from kegnet_tf.runs import manifest
 from kegnet_tf.runs.workdir import set_aside
 
 _RECORD = "export.json"
+# Of a run: for a student's files, for its teacher's, and for folders of several students'.
+FOLDERS = ("export", "teacher")
+SEVERAL = "frontier"
 logger = logging.getLogger(__name__)
 
 
@@ -20,18 +23,33 @@ def check_folder(folder: pathlib.Path, workdir: pathlib.Path) -> None:
 
     Raises:
         ValueError: if the folder holds what no export wrote, or is, contains or lies inside the
-            work directory, but for its own `export/`.
+            work directory, but where a run exports to.
     """
     folder, workdir = folder.resolve(), workdir.resolve()
     related = folder == workdir or workdir in folder.parents or folder in workdir.parents
-    if related and folder != workdir / "export":
+    own = is_own(folder, workdir)
+    if related and not own:
         raise ValueError(f"`output` must lie outside of the work directory. Received: {folder}.")
     ours = (folder / _RECORD).is_file() or (folder.is_dir() and not any(folder.iterdir()))
-    if folder == workdir / "export":
-        ours |= f"export/{_RECORD}" in (manifest.known(workdir) or {})
+    if own:
+        ours |= f"{folder.relative_to(workdir).as_posix()}/{_RECORD}" in (
+            manifest.known(workdir) or {}
+        )
     if folder.exists() and not ours:
         rule = "be a folder that is new or empty, or one that an export made"
         raise ValueError(f"`output` must {rule}. Received: {folder}, which is something else.")
+
+
+def is_own(folder: pathlib.Path, workdir: pathlib.Path) -> bool:
+    """Whether a run exports to this folder."""
+    place = folder.relative_to(workdir).parts if workdir in folder.parents else ()
+    return place in [(name,) for name in FOLDERS] or place[:-1] == (SEVERAL,)
+
+
+def check_own(workdir: pathlib.Path) -> None:
+    """Refuses a work directory in whose `FOLDERS` lies what no export wrote, as `check_folder`."""
+    for name in FOLDERS:
+        check_folder(workdir / name, workdir)
 
 
 def stands(folder: pathlib.Path, record: ExportRecord) -> bool:

@@ -6,30 +6,24 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from kegnet_tf import compression, export, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
-from kegnet_tf.runs import export_folder, lock, manifest, processes, progress, unlabeled
+from kegnet_tf.runs import (
+    calibration,
+    export_folder,
+    lock,
+    manifest,
+    processes,
+    progress,
+    rival,
+    unlabeled,
+)
+from kegnet_tf.runs.calibration import Calibration
 from kegnet_tf.runs.report import Report
 from kegnet_tf.runs.workdir import read_json, whole
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Calibration:
-    """The data that fix the ranges of int8.
-
-    Attributes:
-        name: one of `synthesis.SOURCES`, or any name where there are `data`.
-        data: [size, ...], as the student expects them, of which the first are taken as they are;
-            None to draw them from the source.
-    """
-
-    name: str = "kegnet"
-    data: np.ndarray | None = None
 
 
 def choose(students: Sequence[StudentResult], name: str = "") -> StudentResult:
@@ -53,34 +47,6 @@ def choose(students: Sequence[StudentResult], name: str = "") -> StudentResult:
     return max(found, key=lambda each: (each.arm in synthesis.SOURCES, each.agreement))
 
 
-def calibration(run, name: str) -> Calibration:
-    """The data that a name stands for.
-
-    Args:
-        run: a `Run`.
-        name: one of `synthesis.SOURCES`, "train" for the preset's real training data, or a `.npz`
-            file with an array `x`, see `datasets.load_examples`.
-
-    Raises:
-        ValueError: if it is none of them.
-    """
-    if name == "train":
-        return Calibration(name, run.real.training_examples())
-    if name.endswith(".npz"):
-        return Calibration(name, run.real.examples(name))
-    if name not in synthesis.SOURCES:
-        raise ValueError(
-            f"`calibration` must be one of {', '.join(synthesis.SOURCES)}, train, or a .npz file. "
-            f"Received: {name!r}."
-        )
-    unlabeled.check_calibration(run, name)
-    if name != "unlabeled":
-        return Calibration(name)
-    size = run.config.export.calibration_size
-    x, _ = run.source(name).sample(size, run.seed("calibration"))
-    return Calibration(name, _expected(run, x))
-
-
 @progress.stage("Export")
 def deployed(
     run,
@@ -92,13 +58,15 @@ def deployed(
     """Exports one student, with a model card beside it; skipped where that is done.
 
     The folder gets what `export.export_model` writes, `README.md`, `labels.txt` and `export.json`.
-    A warning is logged for a file that falls short of its bar or could not be made.
+    Files of one example are timed in turns with the teacher's, `run.rivals`. A warning is logged
+    for a file that falls short of its bar or could not be made.
 
     Args:
-        run: a `Run`. The `export` of its preset holds `formats`, `calibration_size`, and
-            `headroom`: artificial data are multiplied by it before they fix ranges, as they move a
-            network less than real data do, and what lies outside of a range is cut. Pixels, where
-            the preset tells which there are, go beyond theirs by no more than that.
+        run: a `Run`. The `export` of its preset holds `formats`, `calibration_size`, `headroom`:
+            artificial data are multiplied by it before they fix ranges, as they move a network less
+            than real data do, and what lies outside of a range is cut. Pixels, where the preset
+            tells which there are, go beyond theirs by no more than that; and `tolerance`, see
+            `export.recommend`.
         report: the run's, its exports apart.
         student: which one.
         folder: the new folder; it takes the place of an older one.
@@ -117,9 +85,9 @@ def deployed(
     else:
         with whole(folder) as partial:
             partial.mkdir()  # raises where nothing may be written, before any work
-            raw = _raw(run, model)
+            raw = calibration.raw_values(run, model)
             rows = _converted(run, partial, student, record, raw, fitted.data)
-            record = dataclasses.replace(record, exports=rows)
+            record = dataclasses.replace(record, **rival.timed(run, partial, rows))
             _describe(run, partial, report, student, record, raw)
             export_folder.retire(folder)
     rows = ExportRecord.read(folder).exports
@@ -134,13 +102,21 @@ def again(run, student: str, output: str | os.PathLike, calibration_name: str):
     row = choose(run.students, student)
     folder = pathlib.Path(output or run.paths["export"])
     export_folder.check_folder(folder, run.workdir)
-    fitted = calibration(run, calibration_name)
+    fitted = calibration.calibration(run, calibration_name)
     with lock.held(run.workdir, [folder.parent.resolve()]):
         rows = deployed(run, run.measured, row, folder, fitted)
         if not output:
-            dataclasses.replace(run.measured, exports=rows).write(run.workdir)
+            completed(run, rows).write(run.workdir)
             manifest.seal(run.workdir)
     return rows
+
+
+def completed(run, rows: Sequence[ExportedFile]) -> Report:
+    """A run's report with the rows of its `export/`, and what was measured beside them."""
+    record = ExportRecord.read(run.paths["export"])
+    advice = record.recommendation
+    known = {"exports": list(rows), "rivals": record.rivals, "recommendation": advice}
+    return dataclasses.replace(run.measured, **known)
 
 
 def convert_apart(path, loading: teachers.Loading, **arguments) -> list[ExportedFile]:
@@ -152,25 +128,33 @@ def convert_apart(path, loading: teachers.Loading, **arguments) -> list[Exported
     return processes.apart(convert_here, path, loading, **arguments)
 
 
-def convert_here(path, loading: teachers.Loading, **arguments) -> list[ExportedFile]:
-    """`export.export_model` of a student's file, with these arguments but for the model."""
+def convert_here(
+    path, loading: teachers.Loading, *, teacher: bool = False, **arguments
+) -> list[ExportedFile]:
+    """`export.export_model` of a student's file, with these arguments but for the model.
+
+    Where it is the file of a `teacher`, `export.export_teacher`.
+    """
+    if teacher:
+        return export.export_teacher(loading.load(path), **arguments)
     return export.export_model(compression.load_student(path, loading), **arguments)
 
 
 def _converted(run, folder, student, record, raw, data):
     path = run.student_path(student)
-    x, _ = run.source("kegnet").sample(run.config.held_out, run.seed("evaluation"))
-    data = _calibration_data(run, record, raw) if data is None else data
+    x = calibration.expected(run, run.unseen[0])
+    data = calibration.examples(run, record, raw) if data is None else data
     try:
         return run.convert(
             path,
             run.loading,
             folder=folder,
-            x=_expected(run, x),
+            x=x,
             calibration=data[: record.calibration_size],
             formats=record.formats,
             test=run.real.raw_test,
             raw=raw,
+            answers=rival.answers(run, x),
         )
     except ChildProcessError as error:
         raise OSError(f"{path} could not be exported: {error}") from error
@@ -191,31 +175,9 @@ def _record(run, student, model, fitted):
         real_examples=len(run.real.raw_test[0]) if run.real.raw_test else 0,
         input_shape=model.input_shape[1:],
         num_classes=model.output_shape[-1],
+        basis=rival.fingerprint(run),
+        tolerance=run.config.export.tolerance,
     )
-
-
-def _raw(run, model):
-    """What `export.save` is told of raw values: the preset's numbers, or the model's own."""
-    if run.config.data.get("mean"):
-        return tuple(run.config.data.mean), tuple(run.config.data.std)
-    return None if teachers.input_scale(model) == (0.0, 1.0) else ()
-
-
-def _expected(run, x, times=1.0):
-    """Standardised data as the student expects them, multiplied where they are standardised."""
-    mean, std = (np.asarray(part, np.float32) for part in teachers.input_scale(run.classifier))
-    return mean + std * np.float32(times) * x
-
-
-def _calibration_data(run, record, raw):
-    source = run.source(record.calibration)
-    x, _ = source.sample(record.calibration_size, run.seed("calibration"))
-    x = _expected(run, x, record.headroom)
-    if not raw or len(record.input_shape) != 3:
-        return x
-    mean, std = (np.asarray(part, np.float32) for part in raw)
-    middle, half = (0.5 - mean) / std, 0.5 / std  # of pixels in [0, 1], standardised
-    return np.clip(x, middle - record.headroom * half, middle + record.headroom * half)
 
 
 def _describe(run, folder, report, student, record, raw):
@@ -238,11 +200,7 @@ def _describe(run, folder, report, student, record, raw):
         layers=[compression.LayerReport(**row) for row in layers],
         record=record,
         raw=raw,
-        quantisation={
-            row.path: export.quantisation(folder / row.path)
-            for row in record.exports
-            if row.format == "litert_int8_integer_only" and row.bytes
-        },
+        quantisation=rival.integers(folder, record.exports),
         unlabeled=report.unlabeled if student.arm in learners else "",
     )
     (folder / "README.md").write_text(card.markdown())

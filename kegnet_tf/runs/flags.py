@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -116,6 +116,21 @@ def overrides(section: str) -> dict[str, object]:
             f"--config.{section} overrides it. Received: --{others[0]}."
         )
     return given
+
+
+def allow(custom_objects: Sequence[str], safe_mode: bool) -> None:
+    """Lets models' files refer to modules beside the user, as for `python -m`, and hold code.
+
+    Args:
+        custom_objects: what a file refers to; empty for nothing.
+        safe_mode: False to let what is made from a teacher hold code, and be read back.
+    """
+    if custom_objects:
+        sys.path.append(os.getcwd())
+    if not safe_mode:
+        import keras
+
+        keras.config.enable_unsafe_deserialization()
 
 
 def _config():

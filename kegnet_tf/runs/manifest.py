@@ -12,6 +12,7 @@ from kegnet_tf.runs.workdir import set_aside, whole, write_json
 NAME = "manifest.json"
 # Where records stand, beside the files that they speak of.
 _RECORDS = ("*.json", "initial/*.json", "generators/*.json", "students/*.json", "figures/*.json")
+_EXPORTS = ("export/export.json", "teacher/export.json", "frontier/*/export.json")
 
 
 def known(folder: pathlib.Path) -> dict[str, dict] | None:
@@ -80,9 +81,10 @@ def seal(folder: pathlib.Path) -> None:
     paths = {path for pattern in _RECORDS for path in folder.glob(pattern)}
     kept = {file for path in paths for file in records.files_of(path)}
     kept |= {path for path in (folder / "tensorboard").rglob("events.out.tfevents.*")}
-    if (folder / "export" / "export.json").is_file():
-        record = export.ExportRecord.read(folder / "export")
-        kept |= {folder / "export" / name for name in ("export.json", *record.files)}
+    for pattern in _EXPORTS:
+        for path in folder.glob(pattern):
+            files = export.ExportRecord.read(path.parent).files
+            kept |= {path.parent / name for name in (path.name, *files)}
     names = {path.relative_to(folder).as_posix(): path for path in sorted(kept)}
     top = {name: found for name, found in noted if "/" not in name and _is(folder / name, found)}
     files = top | {name: export.fingerprint(path) for name, path in names.items()}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from kegnet_tf import teachers
-from kegnet_tf.runs import manifest
+from kegnet_tf.runs import export_folder, exporting, manifest, rival
 from kegnet_tf.runs.claiming import read_identity
 from kegnet_tf.runs.report import Report
 
@@ -20,12 +20,38 @@ class Finished:
     Attributes:
         config: its preset.
         teacher_digest: of its teacher's weights.
-        report: the content of `report.json`.
+        report: the content of `report.json`, its exports apart.
     """
 
     config: ml_collections.ConfigDict
     teacher_digest: str
     report: Report
+
+
+def opened(
+    kind: type,
+    workdir: pathlib.Path,
+    overrides: Mapping[str, object],
+    data,
+    loading: teachers.Loading | None,
+):
+    """The run of `Run.open`, whose arguments these are.
+
+    Args:
+        kind: `Run`, or a class made from it.
+        workdir: of a finished run.
+        overrides: by dotted key.
+        data: where real data come from; None for the preset's.
+        loading: how models are read; None for `teachers.Loading()`.
+    """
+    found = read(workdir)
+    override(found.config, overrides)
+    path = workdir / "students" / f"{exporting.choose(found.report.students).stem}.keras"
+    loading = dataclasses.replace(loading or teachers.Loading(), output="logits")
+    run = kind(found.config, workdir, teacher=path, data=data, loading=loading)
+    run.teacher_digest = found.teacher_digest
+    run.measured, run.rivals = found.report, rival.teacher_files(workdir)
+    return run
 
 
 def read(workdir: pathlib.Path) -> Finished:
@@ -42,7 +68,8 @@ def read(workdir: pathlib.Path) -> Finished:
             report = Report.read(workdir)
             if report.label_names:  # which may be those of folders that are not at hand
                 config.data.label_names = report.label_names
-            return Finished(config, identity["teacher"], report)
+            bare = dataclasses.replace(report, exports=[], rivals=[], recommendation=None)
+            return Finished(config, identity["teacher"], bare)
     except (AttributeError, KeyError, OSError, TypeError) as error:
         missing = [" ".join(str(error).split())]
     raise ValueError(
@@ -53,8 +80,11 @@ def read(workdir: pathlib.Path) -> Finished:
 
 def _spoilt(workdir):
     """Files of a run that are not as it left them; those of its exports do not matter here."""
-    own = workdir / "export"
-    return [path for path in manifest.spoilt(workdir) if own not in path.parents]
+    return [
+        path
+        for path in manifest.spoilt(workdir)
+        if not any(export_folder.is_own(folder, workdir) for folder in path.parents)
+    ]
 
 
 def override(

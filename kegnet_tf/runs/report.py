@@ -8,15 +8,22 @@ import statistics
 from tabulate import tabulate
 
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.export import ExportedFile, file_table
+from kegnet_tf.export import ExportedFile, Recommendation, choice_table, file_table
 from kegnet_tf.extraction import GeneratorResult
-from kegnet_tf.runs import manifest
+from kegnet_tf.runs import manifest, page
 from kegnet_tf.runs.workdir import read_json
 
+REPORTS = ("report.json", "report.md", "report.html")
 PACKAGES = ("kegnet-tf", "keras", "tensorflow", "tensorly", "numpy", "ai-edge-litert")
 ABOUT = (
     "Accuracy is on real test data; agreement with the teacher, and of exported files with "
     "their student, is on synthetic data that no student was trained or chosen on."
+)
+BESIDE = (
+    "The student's files in `export/` beside the teacher's own in `teacher/`, which need no data "
+    "either: one example at a time, milliseconds on one thread of this machine, agreement with the "
+    "teacher on the same synthetic data. One file beats another if it is smaller, no slower and "
+    "agrees as often."
 )
 
 
@@ -39,6 +46,8 @@ class Report:
         exports: files of the student that was exported.
         label_names: one for each class; empty where nothing names them.
         unlabeled: the sentence on what students learned from beside artificial data; "" without.
+        rivals: the teacher's own files, measured beside these.
+        recommendation: the file to take; None where none was measured.
     """
 
     dataset: str
@@ -50,6 +59,8 @@ class Report:
     exports: list[ExportedFile] = dataclasses.field(default_factory=list)
     label_names: list[str] = dataclasses.field(default_factory=list)
     unlabeled: str = ""
+    rivals: list[ExportedFile] = dataclasses.field(default_factory=list)
+    recommendation: Recommendation | None = None
 
     @classmethod
     def read(cls, folder: pathlib.Path) -> "Report":
@@ -64,14 +75,26 @@ class Report:
             "students": StudentResult,
             "generators": GeneratorResult,
             "exports": ExportedFile,
+            "rivals": ExportedFile,
         }
-        rows = {name: [kind(**row) for row in content[name]] for name, kind in kinds.items()}
-        return cls(**{**content, **rows, "teacher": TeacherResult(**content["teacher"])})
+        rows = {
+            name: [kind(**row) for row in content.get(name, ())] for name, kind in kinds.items()
+        }
+        chosen = content.get("recommendation")
+        return cls(
+            **{
+                **content,
+                **rows,
+                "teacher": TeacherResult(**content["teacher"]),
+                "recommendation": chosen and Recommendation(**chosen),
+            }
+        )
 
     def write(self, folder: pathlib.Path) -> None:
-        """Writes `report.json` and `report.md`."""
+        """Writes `report.json`, `report.md` and `report.html`."""
         content = manifest.text_of(dataclasses.asdict(self))
-        manifest.keep(folder, {"report.json": content, "report.md": self.markdown()})
+        texts = content, self.markdown(), page.html(self, folder)
+        manifest.keep(folder, dict(zip(REPORTS, texts, strict=True)))
 
     def markdown(self) -> str:
         """The tables of students, generators and exported files; what is None stays empty."""
@@ -79,7 +102,24 @@ class Report:
         about = [ABOUT, self.unlabeled]
         tables = [_means(self.students), _students(self), _generators(self.generators)]
         tables.append(file_table(self.exports))
-        return "\n\n".join([title, *filter(None, about + tables)]) + "\n"
+        return "\n\n".join([title, *filter(None, about + tables), *self._choice()]) + "\n"
+
+    @property
+    def advice(self) -> str:
+        """One line with the file to take and why; "" where none was measured."""
+        chosen = self.recommendation
+        return f"Recommended: {self.place(chosen)} {chosen.sentence}" if chosen else ""
+
+    def place(self, file: ExportedFile | Recommendation) -> str:
+        """The path of a file in the run's folder."""
+        return f"{'teacher' if file.model == 'teacher' else 'export'}/{file.path}"
+
+    def _choice(self):
+        """The files of teacher and student beside each other, and the one to take."""
+        if not self.recommendation:
+            return []
+        table = choice_table([*self.rivals, *self.exports], self.recommendation)
+        return [BESIDE, table, self.advice]
 
 
 def _means(students):

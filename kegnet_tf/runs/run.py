@@ -1,6 +1,5 @@
 """One run in one folder: the order of its stages stands here, and nowhere else."""
 
-import dataclasses
 import functools
 import json
 import os
@@ -21,14 +20,15 @@ from kegnet_tf.runs import (
     initial_students,
     lock,
     manifest,
+    measuring,
     reopening,
+    rival,
     samples,
     students,
     tensorboard,
-    unlabeled,
 )
 from kegnet_tf.runs.real_data import DataOptions
-from kegnet_tf.runs.report import Report, versions
+from kegnet_tf.runs.report import REPORTS, Report
 from kegnet_tf.runs.setup import Setup
 
 
@@ -48,12 +48,14 @@ class Run(Setup):
 
     Attributes:
         also: more that the results depend on, by name; a folder of others is refused.
-        convert: function that exports a student's file, in a process of its own.
+        convert: function that exports a model's file, in a process of its own.
+        latencies: `export.latencies`.
         log_curves: function from a folder to the Keras callback that writes curves there.
         recognition: `extraction.recognition`.
     """
 
     convert = staticmethod(exporting.convert_apart)
+    latencies = staticmethod(export.latencies)
     log_curves = staticmethod(tensorboard.tensorboard)
     recognition = staticmethod(extraction.recognition)
 
@@ -95,15 +97,7 @@ class Run(Setup):
         Raises:
             ValueError: if there is no finished run, or a setting is not known.
         """
-        workdir = pathlib.Path(workdir)
-        found = reopening.read(workdir)
-        reopening.override(found.config, overrides or {})
-        path = workdir / "students" / f"{exporting.choose(found.report.students).stem}.keras"
-        loading = dataclasses.replace(loading or teachers.Loading(), output="logits")
-        run = cls(found.config, workdir, teacher=path, data=data, loading=loading)
-        run.teacher_digest = found.teacher_digest
-        run.measured = dataclasses.replace(found.report, exports=[])
-        return run
+        return reopening.opened(cls, pathlib.Path(workdir), overrides or {}, data, loading)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -120,7 +114,7 @@ class Run(Setup):
             self.generators
             samples.draw(self)
             samples.keep_synthetic(self)
-            report = dataclasses.replace(self.measured, exports=self.exports)
+            report = exporting.completed(self, self.exports)
             report.write(self.workdir)
             manifest.seal(self.workdir)
         return report
@@ -134,7 +128,7 @@ class Run(Setup):
         sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
         checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
         claiming.check(self.workdir, self.identity)
-        export_folder.check_folder(self.workdir / "export", self.workdir)
+        export_folder.check_own(self.workdir)
         self.initial
         self.real.raw_test, self.real.unlabeled
 
@@ -197,20 +191,16 @@ class Run(Setup):
     @functools.cached_property
     def measured(self) -> Report:
         """Teacher, students and generators; files are exported after it."""
-        return Report(
-            dataset=self.dataset_name,
-            seed=self.config.seed,
-            versions=versions(),
-            teacher=students.teacher_result(self),
-            students=students.results(self),
-            generators=self.all_generators[1],
-            label_names=[*self.real.label_names],
-            unlabeled=unlabeled.sentence(self),
-        )
+        return students.report(self, students.results(self))
 
     @property
     def students(self) -> list[distillation.StudentResult]:
         return self.measured.students
+
+    @functools.cached_property
+    def rivals(self) -> export.ExportRecord | None:
+        """The teacher's own files, in `teacher/`; None where a run was opened without them."""
+        return rival.exported(self)
 
     @functools.cached_property
     def exports(self) -> list[export.ExportedFile]:
@@ -226,7 +216,7 @@ class Run(Setup):
         Args:
             student: as `name` in `exporting.choose`.
             output: the new folder; "" for the run's own `export/`, and its report is written anew.
-            calibration: as `name` in `exporting.calibration`.
+            calibration: as `name` in `calibration.calibration`.
 
         Raises:
             OSError, ValueError: as in `report`.
@@ -245,5 +235,5 @@ class Run(Setup):
     @property
     def paths(self) -> dict[str, pathlib.Path]:
         """Folders and files of the run by what they hold."""
-        names = ("generators", "figures", "tensorboard", "initial", "students", "export")
-        return {name: self.workdir / name for name in (*names, "report.json", "report.md")}
+        names = ("generators", "figures", "tensorboard", "initial", "students", "export", "teacher")
+        return {name: self.workdir / name for name in (*names, *REPORTS)}

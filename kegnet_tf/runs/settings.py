@@ -54,13 +54,16 @@ def check_settings(config: ml_collections.ConfigDict) -> None:
         _taken(f"students.{name}", student, compression.check_policy, partly=True)
 
 
-def check_export(formats: Sequence[str], calibration_size: int, headroom: float) -> None:
+def check_export(
+    formats: Sequence[str], calibration_size: int, headroom: float, tolerance: float
+) -> None:
     """Refuses what no export can be made by.
 
     Args:
         formats: as in `exporting.deployed`, and so are the others.
         calibration_size: same as above.
         headroom: same as above.
+        tolerance: same as above.
 
     Raises:
         ValueError: if a value is unknown, of another kind or outside its range.
@@ -68,6 +71,7 @@ def check_export(formats: Sequence[str], calibration_size: int, headroom: float)
     rules.distinct("formats", formats, export.FORMATS)
     rules.whole("calibration_size", calibration_size)
     rules.positive("headroom", headroom, 100)
+    rules.number("tolerance", tolerance, 0, 1)
 
 
 def _check_images(

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kegnet_tf import compression, distillation, synthesis, teachers
-from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.runs import initial_students, progress, records, tensorboard
+from kegnet_tf import distillation, synthesis, teachers
+from kegnet_tf.distillation import StudentResult
+from kegnet_tf.runs import initial_students, measuring, progress, records, tensorboard
 
 logger = logging.getLogger(__name__)
 # Settings of the data that a student learns from and is chosen on.
@@ -162,26 +162,6 @@ def stream(run, arm: str, seed: int, start: int = 0) -> tf.data.Dataset:
     )
 
 
-def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
-    """What a model is measured by.
-
-    Args:
-        run: a `Run`.
-        model: the teacher or a student, standardised.
-
-    Returns:
-        (fields, counts): of `StudentResult`, by name; and confusion counts, None without real data.
-    """
-    predict, test = model.predict_on_batch, run.real.test
-    counts = test and distillation.confusion(predict, *test, model.output_shape[-1])
-    return {
-        "parameters": compression.trainable_parameters(model),
-        **dataclasses.asdict(distillation.measures(counts)),
-        "agreement": distillation.agreement(predict, *run.unseen),
-        "compression_ratio": compression.compression_ratio(run.teacher, model),
-    }, counts
-
-
 @progress.stage("Students, measured")
 def results(run) -> list[StudentResult]:
     """All students of a run, trained or found finished, and measured.
@@ -204,23 +184,11 @@ def result(run, key) -> StudentResult:
         key: (name, arm, seed).
     """
     student, found = trained(run, key)
-    fields, counts = measured(run, student)
+    fields, counts = measuring.measured(run, student)
     found = dataclasses.replace(found, **fields)
     folder = run.workdir / "tensorboard" / found.stem
     tensorboard.summarise(folder, found, run.config.to_dict(), counts, run.real.label_names)
     return found
-
-
-def teacher_result(run) -> TeacherResult:
-    """The teacher as its students are measured.
-
-    Args:
-        run: a `Run`.
-    """
-    fields, _ = measured(run, run.teacher)
-    return TeacherResult(
-        **{each.name: fields[each.name] for each in dataclasses.fields(TeacherResult)}
-    )
 
 
 def keys(run) -> list[tuple[str, str, int]]:

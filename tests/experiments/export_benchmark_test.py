@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import pytest
 from smallest import tiny_teacher
@@ -41,6 +42,7 @@ def test_teacher_and_student_are_measured_side_by_side(folder):
     assert teacher["multiply_adds"] == student["multiply_adds"] == 3 * 3 * 4 * 9 + 36 * 3
     assert (teacher["parameters"], student["parameters"]) == (4 * 9 + 4 + 8 + 36 * 3 + 3, 7)
     assert teacher["bytes"] == student["bytes"]
+    assert (teacher["path"], teacher["beaten_by"]) == ("teacher_float32_batch1.tflite", None)
     assert teacher["arena_bytes"] == student["arena_bytes"] > 4 * 64
     assert (student["agreement"], student["accuracy"]) == (1.0, 0.5)
     low, high = student["spread"]
@@ -48,6 +50,22 @@ def test_teacher_and_student_are_measured_side_by_side(folder):
     for row in rows:
         assert row["milliseconds"] > 0
         assert row["milliseconds_all_threads"] > 0
+
+
+@pytest.mark.slow
+def test_teachers_files_that_the_run_kept_are_measured_in_place_of_a_new_one(folder, tmp_path):
+    place = shutil.copytree(folder, tmp_path / "run") / "teacher"
+    place.mkdir()
+    name = "teacher_dynamic_range_batch1.tflite"
+    shutil.copy(folder / "export" / "student_float32_batch1.tflite", place / name)
+    kept = export.ExportedFile(
+        *("litert_dynamic_range", 1, name, 9), model="teacher", teacher_agreement=1.0
+    )
+    own = export.ExportRecord.read(folder / "export")
+    dataclasses.replace(own, parameters=8, exports=[kept]).write(place)
+    teacher, student = experiments.export_costs(tmp_path / "run" / "export", steps=1, repeats=1)
+    assert (teacher["path"], teacher["parameters"], teacher["bytes"]) == (name, 8, 9)
+    assert (student["path"], student["parameters"]) == ("student_float32_batch1.tflite", 7)
 
 
 @pytest.mark.slow

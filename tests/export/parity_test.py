@@ -10,6 +10,7 @@ from kegnet_tf.export import parity
 
 FORMATS = ("litert_float32", "litert_int8")
 MEASURES = ("max_abs_error", "agreement", "real_max_abs_error", "real_agreement", "accuracy")
+BESIDE = ("model", "teacher_agreement", "milliseconds", "beaten_by")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,9 @@ def exported(student, x, tmp_path_factory):
 def test_rows_hold_what_the_report_holds(exported):
     _, rows = exported
     for row in map(dataclasses.asdict, rows):
-        assert list(row) == ["format", "batch", "path", "bytes", *MEASURES, "note"]
+        assert list(row) == ["format", "batch", "path", "bytes", *MEASURES, "note", *BESIDE]
         assert [row[measure] for measure in MEASURES[2:]] == [None] * 3
+        assert [row[name] for name in BESIDE] == ["student", None, None, None]
 
 
 def test_each_format_comes_for_any_batch_and_for_one_example(exported):
@@ -124,6 +126,26 @@ def test_conversion_is_calibrated_on_what_is_given(on_real_data, x):
     assert len(converter.calibrations) == 4
     for given in converter.calibrations:
         assert_array_equal(given, x[:5])
+
+
+def test_agreement_with_a_teacher_is_with_its_answers(student, x, exported, monkeypatch, tmp_path):
+    monkeypatch.setattr(parity.conversion, "convert", Converter(exported[0]))
+    answers = np.argmax(student(x), axis=-1)
+    answers[:15] = (answers[:15] + 1) % 3  # of 60
+    rows = export.export_model(student, tmp_path, x, formats=FORMATS[:1], answers=answers)
+    assert [(row.agreement, row.teacher_agreement) for row in rows] == [(1.0, 0.75)] * 3
+
+
+def test_teachers_files_bear_its_name_and_agree_with_itself(
+    student, x, exported, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(parity.conversion, "convert", Converter(exported[0]))
+    rows = export.export_teacher(student, tmp_path, x, formats=FORMATS)
+    names = ("float32", "float32_batch1", "int8", "int8_batch1")
+    assert [row.path for row in rows[1:]] == [f"teacher_{name}.tflite" for name in names]
+    for row in rows:
+        assert (row.model, row.teacher_agreement) == ("teacher", row.agreement)
+        assert row.agreement > 0.9
 
 
 @pytest.mark.slow

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from smallest import tiny_teacher
-from smallest_runs import Drawn, export_nothing, tiny_run
+from smallest_runs import Drawn, export_nothing, no_time, tiny_run
 
-from kegnet_tf import runs, teachers
+from kegnet_tf import export, runs, teachers
 from kegnet_tf.distillation import StudentResult
-from kegnet_tf.runs import export_folder, exporting, manifest, processes, read_json, records
+from kegnet_tf.runs import (
+    calibration,
+    export_folder,
+    exporting,
+    manifest,
+    processes,
+    read_json,
+    records,
+)
 
 STUDENTS = [
     StudentResult(name="a", arm="tucker", agreement=0.99),
@@ -45,9 +53,9 @@ def run(finished, tmp_path):
     config = finished.config.copy_and_resolve_references()
     run = runs.Run(config, folder, teacher=finished.classifier)
     run.measured = finished.measured
-    run.convert = export_nothing
+    run.convert, run.latencies, run.rivals = export_nothing, no_time, None
     run.asked, run.seeds = [], []
-    run.source = lambda arm: run.asked.append(arm) or Drawn(run.seeds)
+    run.source = lambda arm="": run.asked.append(arm) or Drawn(run.seeds)
     return run
 
 
@@ -68,13 +76,14 @@ def calibrated_on(run, source="gaussian", **settings):
     """What int8 is fitted to, under other settings of the export."""
     run.config.export.update(settings)
     shutil.rmtree(run.workdir / "export", ignore_errors=True)
-    return given(run, exporting.Calibration(source))["calibration"]
+    return given(run, calibration.Calibration(source))["calibration"]
 
 
 @pytest.mark.slow
 def test_export_folder_holds_files_labels_card_and_record(run):
-    run.convert = exporting.convert_here
+    run.convert, run.latencies = exporting.convert_here, export.latencies
     rows = deploy(run)
+    assert [row.milliseconds > 0 for row in rows if row.batch == 1] == [True]
     assert {path.name for path in (run.workdir / "export").iterdir()} == {
         *(row.path for row in rows),
         *("README.md", "labels.txt", "export.json"),
@@ -101,7 +110,7 @@ def test_labels_are_the_presets(run):
 
 def test_export_that_stands_is_left_alone_until_something_changes(run):
     changed = []
-    noise = exporting.Calibration("gaussian")
+    noise = calibration.Calibration("gaussian")
     for settings in ({}, {}, {"fitted": noise}, {"student": 1}, {"student": 1}):
         deploy(run, **settings)
         changed.append((run.workdir / "export" / "labels.txt").stat().st_mtime_ns)
@@ -112,8 +121,8 @@ def test_export_that_stands_is_left_alone_until_something_changes(run):
 
 def test_files_are_compared_on_what_the_evaluation_draws_and_calibrated_on_other_data(run):
     run.config.export.headroom = 1.0
-    seen = given(run, exporting.Calibration("gaussian"))
-    assert set(run.asked) == {"kegnet", "gaussian"}
+    seen = given(run, calibration.Calibration("gaussian"))
+    assert set(run.asked) == {"", "gaussian"}
     assert set(run.seeds) == {run.seed("evaluation"), run.seed("calibration")}
     x, _ = Drawn([]).sample(12, run.seed("evaluation"))
     assert_array_equal(seen["x"], x)
@@ -134,7 +143,7 @@ def test_pixels_go_beyond_their_range_by_no_more_than_the_headroom(run):
 
 def test_given_calibration_data_are_taken_as_they_are(run):
     x = np.arange(8 * 64, dtype=np.float32).reshape(8, 8, 8, 1)
-    seen = given(run, exporting.Calibration("train", x))
+    seen = given(run, calibration.Calibration("train", x))
     assert_array_equal(seen["calibration"], x[:6])
     record = read_json(run.workdir / "export" / "export.json")
     assert (record["calibration_size"], record["headroom"]) == (6, 1.0)
@@ -150,7 +159,7 @@ def test_raw_values_are_known_from_the_preset_or_the_models_first_layer(run):
     records.write(path.with_suffix(".json"), {}, {}, {path.name: of_pixels.save})
     manifest.seal(run.workdir)
     of_pixels = runs.Run.open(run.workdir)
-    of_pixels.source = run.source
+    of_pixels.source, of_pixels.latencies = run.source, no_time
     seen = given(of_pixels)
     assert seen["raw"] == ()
     assert seen["x"].max() > 100  # synthetic data as that model expects them: pixels

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from smallest_runs import Drawn, export_nothing, tiny_run
+from smallest_runs import Drawn, export_nothing, no_time, tiny_run
 
 from kegnet_tf import export, runs
 from kegnet_tf.runs import read_json
@@ -28,9 +28,9 @@ def run(finished, tmp_path):
 class Opened(runs.Run):
     """A run that converts nothing."""
 
-    convert = staticmethod(export_nothing)
+    convert, latencies = staticmethod(export_nothing), staticmethod(no_time)
 
-    def source(self, arm):
+    def source(self, arm=""):
         return Drawn([])
 
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from kegnet_tf import runs
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.export import ExportedFile
+from kegnet_tf.export import ExportedFile, Recommendation
 from kegnet_tf.extraction import GeneratorResult
 
 TUCKER = StudentResult(
@@ -138,6 +138,22 @@ def test_report_of_before_reads_without_names_and_pictures(tmp_path):
         del content[name]
     runs.write_json(tmp_path / "report.json", content)
     assert runs.Report.read(tmp_path) == REPORT
+
+
+def test_report_sets_the_teachers_files_beside_and_ends_in_the_one_to_take(tmp_path):
+    measured = {"milliseconds": 0.5, "teacher_agreement": 0.99}
+    theirs = dataclasses.replace(FILE, path="teacher_x.tflite", model="teacher", **measured)
+    ours = dataclasses.replace(FILE, bytes=70000, beaten_by="teacher_x.tflite", **measured)
+    chosen = Recommendation("teacher_x.tflite", "teacher", "so small", "stop.")
+    report = dataclasses.replace(REPORT, exports=[ours], rivals=[theirs], recommendation=chosen)
+    assert cells(report, "teacher_x.tflite") == [
+        *("teacher_x.tflite", "70,432", "0.5", "99.00%", "95.00%", "recommended")
+    ]
+    assert cells(report, "student_float32_batch1.tflite")[-1] == "beaten by teacher_x.tflite"
+    last = report.markdown().splitlines()[-1]
+    assert last == "Recommended: teacher/teacher_x.tflite (so small): stop."
+    report.write(tmp_path)
+    assert runs.Report.read(tmp_path) == report
 
 
 def test_versions_are_those_that_run():

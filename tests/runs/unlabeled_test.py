@@ -7,7 +7,7 @@ from smallest import tiny_config, tiny_generator, tiny_teacher
 from smallest_runs import HereRun, tiny_run
 
 from kegnet_tf import export, runs
-from kegnet_tf.runs import exporting, students, unlabeled
+from kegnet_tf.runs import calibration, students, unlabeled
 
 
 @pytest.fixture
@@ -89,20 +89,20 @@ def test_pictures_that_nobody_learns_from_are_refused_before_anything_is_written
 
 def test_calibration_on_pictures_that_are_not_at_hand_is_refused(tmp_path):
     run = tiny_run(tmp_path / "run")
-    assert exporting.calibration(run, "kegnet+").name == "kegnet+"
+    assert calibration.calibration(run, "kegnet+").name == "kegnet+"
     message = "`calibration` must be another source where the run's pictures .* Received: '{}'"
     with pytest.raises(ValueError, match=message.format("unlabeled")):
-        exporting.calibration(run, "unlabeled")
+        calibration.calibration(run, "unlabeled")
     run.measured = runs.Report(**{**vars(run.measured), "unlabeled": "Students also learned."})
     with pytest.raises(ValueError, match=message.format(r"kegnet\+")):
-        exporting.calibration(run, "kegnet+")
-    assert exporting.calibration(run, "gaussian").name == "gaussian"
+        calibration.calibration(run, "kegnet+")
+    assert calibration.calibration(run, "gaussian").name == "gaussian"
 
 
 def test_calibration_on_pictures_takes_them_as_the_student_expects_them(tmp_path, pictures):
     run = opened(tmp_path, pictures, **{"export.calibration_size": 4})
     run.measured = None
-    found = exporting.calibration(run, "unlabeled")
+    found = calibration.calibration(run, "unlabeled")
     assert found.data.shape == (4, 8, 8, 1)
     assert {*map(bytes, found.data)} <= {*map(bytes, run.real.unlabeled)}
 

@@ -41,7 +41,7 @@ WRONG = {
 RIGHT = {
     **dict.fromkeys(("seed", "synthetic_size", "save_synthetic", "extraction.jitter"), (0,)),
     **dict.fromkeys(("extraction.alpha", "extraction.beta", "extraction.gamma"), (0.0,)),
-    **dict.fromkeys(("training.weight_decay", "training.shift"), (0.0,)),
+    **dict.fromkeys(("training.weight_decay", "training.shift", "export.tolerance"), (0.0,)),
     **dict.fromkeys(
         [f"synthesis.mixture.{name}" for name in ("kegnet", "procedural", "unlabeled")], (0.0,)
     ),

@@ -1,6 +1,12 @@
 """Pictures of a run: generated images, and charts of its numbers."""
 
-from kegnet_tf.runs.pictures.charts import class_balance, comparison, confusion_matrix, loss_curves
+from kegnet_tf.runs.pictures.charts import (
+    class_balance,
+    comparison,
+    confusion_matrix,
+    frontier_chart,
+    loss_curves,
+)
 from kegnet_tf.runs.pictures.gallery import drawings
 from kegnet_tf.runs.pictures.images import (
     class_grid,
@@ -25,6 +31,7 @@ __all__ = [
     "confusion_matrix",
     "drawable",
     "drawings",
+    "frontier_chart",
     "generated_grid",
     "image_grid",
     "label_walk",

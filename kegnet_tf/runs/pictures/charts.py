@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 DPI = 128
 
@@ -100,6 +101,59 @@ def comparison(panels: Mapping[str, Mapping], path: str | os.PathLike) -> None:
         axes.set_axis_off()
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.savefig(path, format="png", dpi=DPI)
+
+
+def frontier_chart(
+    series: Sequence[tuple[str, Sequence]], chosen: str | None, path: str | os.PathLike
+) -> None:
+    """Writes dots of files: agreement, and accuracy where known, against bytes and milliseconds.
+
+    A line leads along the files that no other one of the panel beats; a ring is round the file to
+    take.
+
+    Args:
+        series: (name, rows) with a colour each, rows being `export.ExportedFile`s.
+        chosen: path of the file to take; None for none.
+        path: of the PNG.
+    """
+    rows = [row for _, group in series for row in group]
+    kept = {"teacher_agreement": "agreement with the teacher, %"}
+    if any(row.accuracy is not None for row in rows):
+        kept["accuracy"] = "test accuracy, %"
+    costs = {"bytes": "bytes", "milliseconds": "milliseconds, one thread"}
+    figure = Figure((9.6, 3.6 * len(kept) + 0.6), DPI, layout="constrained")
+    grid = figure.subplots(len(kept), 2, squeeze=False)
+    formats = list(dict.fromkeys(row.format for row in rows))
+    for line, (share, label) in zip(grid, kept.items(), strict=True):
+        for axes, (cost, title) in zip(line, costs.items(), strict=True):
+            known = [row for row in rows if getattr(row, share) is not None]
+            _front(axes, [(getattr(row, cost), 100 * getattr(row, share)) for row in known])
+            for index, (_, group) in enumerate(series):
+                for row in (each for each in group if each in known):
+                    dot = getattr(row, cost), 100 * getattr(row, share)
+                    marker = "osD^v"[formats.index(row.format) % 5]
+                    axes.plot(*dot, marker, color=f"C{index % 10}", markersize=5)
+                    if row.path == chosen:
+                        axes.plot(*dot, "o", color="black", fillstyle="none", markersize=13)
+            axes.set(xscale="log", xlabel=title, ylabel=label)
+            axes.grid(which="both", alpha=0.25)
+    handles = [Line2D([], [], color=f"C{i % 10}", lw=4) for i in range(len(series))]
+    handles += [
+        Line2D([], [], color="grey", marker="osD^v"[i % 5], lw=0) for i in range(len(formats))
+    ]
+    names = [name for name, _ in series] + [each.removeprefix("litert_") for each in formats]
+    figure.legend(handles, names, loc="outside lower center", ncols=5)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def _front(axes, dots):
+    """Draws the steps along the dots that none cheaper equals."""
+    best, steps = -np.inf, []
+    for cost, share in sorted(dots, key=lambda dot: (dot[0], -dot[1])):
+        if share > best:
+            best, steps = share, [*steps, (cost, share)]
+    if steps:
+        axes.step(*np.transpose(steps), where="post", color="grey", alpha=0.5, linewidth=1.5)
 
 
 def _rotation(names):

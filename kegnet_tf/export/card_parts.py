@@ -1,0 +1,105 @@
+"""What the cards of a student's and of a teacher's files have in common."""
+
+from collections.abc import Mapping
+
+from kegnet_tf.export.record import ExportRecord
+
+COMPARED = (
+    "Error is the largest absolute difference of a logit from the Keras model's, and agreement the "
+    "share of examples with the same answer; both on synthetic data that no student has learned "
+    "from, and on real test data where there were some."
+)
+SOURCES = {
+    "uniform": "uniform noise",
+    "gaussian": "Gaussian noise",
+    "heavy_tailed": "heavy-tailed noise",
+    "procedural": "procedural images",
+    "unlabeled": "unlabelled real data",
+}
+_CALIBRATION = {
+    "kegnet": "drawn by the generators",
+    "kegnet+": "of the mixture above",
+    **{source: f"of {data}" for source, data in SOURCES.items()},
+    "train": "of the real training data",
+}
+
+
+def calibrated(record: ExportRecord) -> str:
+    """The sentence on what fixed the ranges of int8."""
+    calibration = _CALIBRATION.get(record.calibration, "of a file that was given")
+    return (
+        f"The files for int8 were calibrated on {record.calibration_size:,} examples, "
+        f"{calibration}, times {record.headroom:g}."
+    )
+
+
+def interface(
+    record: ExportRecord, raw: tuple | None, quantisation: Mapping[str, tuple]
+) -> list[str]:
+    """The sections on what the files expect and what they answer.
+
+    Args:
+        record: of the files.
+        raw: as in `ModelCard`.
+        quantisation: as in `ModelCard`.
+    """
+    return [
+        f"## Input\n\n{_input(record, raw)}",
+        f"## Output\n\n{_output(record)}",
+        *_integers(quantisation),
+    ]
+
+
+def _input(record, raw):
+    shape = ", ".join(str(side) for side in ("batch", *record.input_shape))
+    text = f"`x`, float32, [{shape}]: "
+    if raw is None:
+        return (
+            f"{text}what the teacher expects. Nothing tells its units; it learned here from values "
+            "of mean 0 and deviation 1 in each channel or feature."
+        )
+    if not raw:
+        return (
+            f"{text}raw values, as the teacher expects them; the model standardises them itself. "
+            "The SavedModel's signature `serving_raw` is the same."
+        )
+    mean, std = raw
+    if len(record.input_shape) == 3:
+        low, high = ([(end - m) / s for m, s in zip(mean, std, strict=True)] for end in (0, 1))
+        return (
+            f"{text}pixels in [0, 1], less {_list(mean)} and divided by {_list(std)}, so from "
+            f"{_list(low)} to {_list(high)}. The SavedModel's signature "
+            "`serving_raw` takes the pixels themselves, uint8 in [0, 255]."
+        )
+    return (
+        f"{text}features in their own units, less {_list(mean)} and divided by {_list(std)}. "
+        "The SavedModel's signature `serving_raw` takes the features themselves."
+    )
+
+
+def _output(record):
+    return (
+        f"`logits`, float32, [batch, {record.num_classes}]: any real numbers, whose softmax "
+        "is the probability of each class. The largest is the answer, and its name stands in "
+        "`labels.txt`, a line a class."
+    )
+
+
+def _integers(quantisation):
+    if not quantisation:
+        return []
+    return [
+        "## Integers in and out",
+        "A file with uint8 in and out holds, for each real number r, the integer "
+        "q = round(r / scale) + zero point, cut to [0, 255].",
+        "\n".join(
+            f"- `{path}`: `x` has scale {x[0]:.8g} and zero point {x[1]}, `logits` scale "
+            f"{logits[0]:.8g} and zero point {logits[1]}"
+            for path, (x, logits) in quantisation.items()
+        ),
+    ]
+
+
+def _list(values):
+    shown = ", ".join(f"{value:.4g}" for value in list(values)[:8])
+    return shown + (", …" if len(values) > 8 else "")

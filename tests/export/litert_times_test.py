@@ -1,0 +1,46 @@
+import itertools
+
+import pytest
+from smallest import tiny_teacher
+
+from kegnet_tf import export
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("file")
+    export.save(tiny_teacher(), folder / "saved", batch=1)
+    path = folder / "teacher.tflite"
+    path.write_bytes(export.convert(folder / "saved", "litert_float32", None))
+    return path
+
+
+class Clock:
+    """Stands for the time: each call is this many seconds after the one before."""
+
+    def __init__(self, steps):
+        self.now, self.steps, self.asked = 0.0, iter(steps), 0
+
+    def __call__(self):
+        self.asked += 1
+        self.now += next(self.steps)
+        return self.now
+
+
+def test_latency_is_that_of_one_example_at_its_best_turn(path):
+    # A first call of 1 ms asks for four examples a turn, of 8 ms but for the tenth, of 4 ms.
+    turns = itertools.chain([0, 0.008] * 9, [0, 0.004], itertools.cycle([0, 0.008]))
+    steps = itertools.chain([0, 0.001], turns)
+    assert export.latencies([path], Clock(steps)) == pytest.approx([1.0])
+
+
+def test_turns_end_after_ten_seconds_and_three_of_them(path):
+    clock = Clock(itertools.cycle([0, 6.0]))
+    times = export.latencies([path, path], clock)
+    assert times == [6000.0, 6000.0]
+    assert clock.asked == 2 * 2 + 4 * 2 * 2  # the first turn does not count
+
+
+def test_files_are_really_run(path):
+    assert 0 < export.latencies([path])[0] < 100
+    assert export.latencies([]) == []
