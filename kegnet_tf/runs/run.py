@@ -191,7 +191,7 @@ class Run(Setup):
     @functools.cached_property
     def measured(self) -> Report:
         """Teacher, students and generators; files are exported after it."""
-        return students.report(self, students.results(self))
+        return measuring.report(self, students.results(self))
 
     @property
     def students(self) -> list[distillation.StudentResult]:
