@@ -51,7 +51,7 @@ def check_settings(config: ml_collections.ConfigDict) -> None:
     rules.entries("students", list(settings["students"]), 1)
     for name, student in settings["students"].items():
         _file_name("students", name)
-        _taken(f"students.{name}", student, compression.check_policy, partly=True)
+        _taken(f"students.{name}", student, compression.Policy, partly=True)
 
 
 def check_export(formats: Sequence[str], calibration_size: int, headroom: float) -> None:
