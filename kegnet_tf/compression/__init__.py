@@ -9,9 +9,11 @@ from kegnet_tf.compression.layer_report import (
     layer_table,
     trainable_parameters,
 )
+from kegnet_tf.compression.plain import plain
 from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
 from kegnet_tf.compression.students import compress, load_student
+from kegnet_tf.compression.truncation import Truncation
 from kegnet_tf.compression.tucker import TuckerConv2D, TuckerDense
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "TARGETS",
     "LayerReport",
     "Policy",
+    "Truncation",
     "TuckerConv2D",
     "TuckerDense",
     "compress",
@@ -29,6 +32,7 @@ __all__ = [
     "load_student",
     "multiply_adds",
     "multiply_adds_by_layer",
+    "plain",
     "trainable_parameters",
     "vbmf_ranks",
 ]

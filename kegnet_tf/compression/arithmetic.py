@@ -17,8 +17,14 @@ def multiply_adds(model: keras.Model) -> int | None:
         model: a built Functional or Sequential model.
 
     Returns:
-        None where the size of an input is open.
+        None where the size of an input is open, or a model without a graph is nested in it.
     """
+    graphs = keras.Function | keras.Sequential
+    if any(
+        isinstance(layer, keras.Model) and not isinstance(layer, graphs)
+        for layer in teachers.every_layer(model)
+    ):
+        return None
     each = multiply_adds_by_layer(model).values()
     return None if None in each else sum(each)
 

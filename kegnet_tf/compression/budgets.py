@@ -66,22 +66,25 @@ class Budget:
         answers = {}
         for (layer, (ranks, _, _)), pick in zip(self.menus.items(), picks, strict=True):
             spared = "worth its size" if len(ranks) else "would not shrink"
-            shape = rank_policies.shape_of(layer)
-            pair = len(ranks) > pick and rank_policies.without_idle(shape, ranks[pick].tolist())
-            answers[layer] = pair or spared
+            answers[layer] = pair_of(layer, ranks[pick]) if pick < len(ranks) else spared
         return answers
 
     def cost_of(self, answers: Answers) -> float:
         """Cost of the whole model with some answers, as from `spend`."""
-        total = self.fixed
+        total = self.total
         for layer, shapes in self.calls.items():
-            ranks, answer = None, answers[layer]
+            answer = answers[layer]
             if isinstance(answer, tuple):
                 sizes = rank_policies.shape_of(layer)[1:]
                 full = [size if r is None else r for r, size in zip(answer, sizes, strict=True)]
-                ranks = np.array([full])
-            total += np.sum(self.cost(layer, shapes, ranks))
+                total -= self.cost(layer, shapes, None)
+                total += self.cost(layer, shapes, np.array([full]))[0]
         return float(total)
+
+
+def pair_of(layer: Layer, ranks: np.ndarray) -> tuple[int | None, int | None]:
+    """(in, out) of a choice on a menu, None for a side without a factor."""
+    return rank_policies.without_idle(rank_policies.shape_of(layer), ranks.tolist())
 
 
 def _knapsack(menus, budget):

@@ -9,11 +9,13 @@ import keras
 import numpy as np
 import tabulate
 
+from kegnet_tf import compression
 from kegnet_tf.export import conversion, predictors
 
 # Share of answers that must be the model's own; ours.
 BARS = {
     "saved_model": 0.999,
+    "keras": 0.999,
     "litert_float32": 0.999,
     "litert_float16": 0.999,
     "litert_dynamic_range": 0.98,
@@ -27,7 +29,7 @@ class ExportedFile:
     """One file of an export, beside its Keras model; a row of `exports` in `report.json`.
 
     Attributes:
-        format: "saved_model", or one of `FORMATS`.
+        format: "saved_model", "keras", or one of `FORMATS`.
         batch: how many examples it takes at a time: 1, or "any".
         path: relative to the export's folder.
         bytes: its size; None where there is no such file, and then all measures are None.
@@ -62,13 +64,13 @@ def export_model(
     test: tuple[np.ndarray, np.ndarray] | None = None,
     raw: tuple | None = None,
 ) -> list[ExportedFile]:
-    """Writes a SavedModel and LiteRT files, and checks each against the Keras model.
+    """Writes `compression.plain` of a model to files, and checks each against the model.
 
     Args:
         model: a built Keras model of one input that answers in logits.
-        folder: made where it is missing; it gets `saved_model/` and, of each format, a file that
-            takes any number of examples, such as `student_float32.tflite`, and one that takes one
-            at a time, such as `student_float32_batch1.tflite`.
+        folder: made where it is missing; it gets `saved_model/`, `student.keras` and, of each
+            format, a file for any number of examples, such as `student_float32.tflite`, and one for
+            one at a time, such as `student_float32_batch1.tflite`.
         x: data to compare on, [size, ...], float32, as the model expects them.
         calibration: data that fix the ranges of int8 activations, [size, ...], float32, as the
             model expects them; `x` if None.
@@ -77,8 +79,7 @@ def export_model(
         raw: of `save`, for the SavedModel's `serving_raw`.
 
     Returns:
-        One `ExportedFile` a file, the SavedModel first; a file that could not be made has its
-        entry too.
+        One `ExportedFile` a file, also of one that could not be made; the Keras file is the last.
 
     Raises:
         OSError: if a file cannot be written.
@@ -95,10 +96,11 @@ def export_model(
     parts = [(x, _outputs(model, x), None)]
     if test:
         parts.append((test[0], _outputs(model, test[0]), test[1]))
-    conversion.save(model, folder / "saved_model", raw=raw)
+    plain = compression.plain(model)
+    conversion.save(plain, folder / "saved_model", raw=raw)
     rows = [_checked("saved_model", "any", folder / "saved_model", parts)]
     with tempfile.TemporaryDirectory() as scratch:
-        conversion.save(model, scratch, batch=1)
+        conversion.save(plain, scratch, batch=1)
         for form in formats:
             for batch, source in (("any", folder / "saved_model"), (1, scratch)):
                 name = form.replace("litert", "student") + ("_batch1" if batch == 1 else "")
@@ -111,7 +113,8 @@ def export_model(
                     continue
                 path.write_bytes(content)
                 rows.append(_checked(form, batch, path, parts))
-    return rows
+    plain.save(folder / "student.keras")
+    return [*rows, _checked("keras", "any", folder / "student.keras", parts)]
 
 
 def size(path: str | pathlib.Path) -> int:

@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 import pathlib
+from collections.abc import Mapping
 
 import keras
 
 from kegnet_tf import compression
-from kegnet_tf.runs import checks, manifest, records
+from kegnet_tf.runs import checks, curves, manifest, records
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +43,39 @@ def record(run, name: str) -> tuple[pathlib.Path, dict]:
         run: a `Run`.
         name: among the run's students.
     """
-    settings = {"seed": run.seed("start"), **run.config.students[name].to_dict()}
+    settings = {"seed": run.seed("start"), **asked(run, name)}
     made = {"teacher": run.teacher_digest, "settings": settings}
     return run.paths["initial"] / f"{name}.json", made
+
+
+def asked(run, name: str) -> dict:
+    """The settings of a student; one that names neither size nor layers gets the curve's ratio.
+
+    Args:
+        run: a `Run`.
+        name: among the run's students.
+    """
+    settings = run.config.students[name].to_dict()
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if is_chosen(settings):
+        settings["target_ratio"] = run.curve.chosen
+    return settings
+
+
+def is_chosen(settings: Mapping) -> bool:
+    """Whether a student's ratio is left to the curve: nothing names a size, or layers."""
+    return not settings.keys() & {"ranks", "energy", "layers", "skip", *compression.TARGETS}
 
 
 def keep_compressed(run) -> None:
     """Writes the students before distillation, and `compression.json`: what became of each layer.
 
+    So it does with the curve, where that chose one.
+
     Args:
         run: a `Run`.
     """
-    layers = {}
+    found = {}
     for name, student in run.initial.items():
         if run.given_student:
             continue
@@ -63,7 +85,22 @@ def keep_compressed(run) -> None:
             report = compression.layer_report(run.classifier, student)
             kept = {"layers": [dataclasses.asdict(row) for row in report]}
             records.write(path, kept, made, {f"{name}.keras": student.save})
-        layers[name] = kept["layers"]
-        table = compression.layer_table([compression.LayerReport(**row) for row in layers[name]])
-        logger.info("%s\n%s\n", name, table)
-    manifest.keep(run.workdir, {"compression.json": manifest.text_of(layers)})
+        found[name] = _totals(run.classifier, student) | kept
+        rows = [compression.LayerReport(**row) for row in kept["layers"]]
+        logger.info("%s\n%s\n", name, compression.layer_table(rows))
+    if "curve" in vars(run):
+        curves.keep(run)
+    manifest.keep(run.workdir, {"compression.json": manifest.text_of(found)})
+
+
+def _totals(teacher, student):
+    """What a student costs in all, (before, after), and the layers that are no candidates."""
+    both = teacher, student
+    candidates = {row.name for row in compression.layer_report(teacher, student)}
+    others = compression.multiply_adds_by_layer(student).items()
+    return {
+        "parameters": [compression.trainable_parameters(each) for each in both],
+        "multiply_adds": [compression.multiply_adds(each) for each in both],
+        "int8_bytes": [compression.int8_bytes(each) for each in both],
+        "other_multiply_adds": {path: each for path, each in others if path not in candidates},
+    }

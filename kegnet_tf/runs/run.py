@@ -15,6 +15,7 @@ from kegnet_tf import compression, distillation, export, extraction, synthesis, 
 from kegnet_tf.runs import (
     checks,
     claiming,
+    curves,
     export_folder,
     exporting,
     generators,
@@ -82,9 +83,7 @@ class Run(Setup):
         data: DataOptions | None = None,
         loading: teachers.Loading | None = None,
     ) -> "Run":
-        """A finished run, to export its students again.
-
-        Its teacher need not be at hand: a student expects the same inputs, and stands for it.
+        """A finished run, to export its students again; a student of it stands for its teacher.
 
         Args:
             workdir: the run's folder.
@@ -111,8 +110,8 @@ class Run(Setup):
 
         Raises:
             OSError: if a file cannot be written.
-            ValueError: on bad input, before anything is written, such as the folder of another
-                configuration or teacher; if the teacher recognises no generator's data.
+            ValueError: on bad input, before anything is written; if the teacher recognises no
+                generator's data.
         """
         self.check()
         with lock.held(self.workdir):
@@ -126,11 +125,7 @@ class Run(Setup):
         return report
 
     def check(self) -> None:
-        """Refuses what cannot be done, before anything is written.
-
-        Raises:
-            ValueError: naming the argument, the rule and the value.
-        """
+        """Refuses by a ValueError what cannot be done, before anything is written."""
         sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
         checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
         claiming.check(self.workdir, self.identity)
@@ -147,13 +142,18 @@ class Run(Setup):
         return identity | self.also
 
     def claim(self) -> None:
-        """Makes the folder the run's own, with its students before distillation in it.
-
-        Raises:
-            ValueError: if the folder is another run's.
-        """
+        """Makes the folder the run's own, with its students before distillation in it."""
         claiming.claim(self.workdir, self.identity)
         initial_students.keep_compressed(self)
+
+    @functools.cached_property
+    def curve(self) -> curves.Curve:
+        """What the teacher keeps at one ratio after another, before any training."""
+        return curves.curve(self)
+
+    def draw_curve(self) -> curves.Curve:
+        """`curve.json` and `figures/curve.png`, and no other stage; raises as `report`."""
+        return curves.drawn(self)
 
     @functools.cached_property
     def initial(self) -> dict[str, keras.Model]:
@@ -171,7 +171,7 @@ class Run(Setup):
         return generators.recognised(*self.all_generators, self.config.keep_unrecognised)
 
     def source(self, arm: str = "") -> synthesis.Source:
-        """What students of an arm learn from; "" for the preset's `source`, see `source_of`."""
+        """`source_of` the run's generators."""
         return self.source_of(self.generators, arm)
 
     @functools.cached_property
@@ -191,7 +191,7 @@ class Run(Setup):
         return students.trained(self, (name, arm, seed), **choices)
 
     def kept_student(self, name: str, arm: str, seed: int, settings=None) -> dict | None:
-        """The record of a student trained just so, with `settings` as in `students.trained`."""
+        """The record of a student trained just so; `settings` as in `students.trained`."""
         return students.kept_student(self, (name, arm, seed), settings)
 
     @functools.cached_property
@@ -235,8 +235,8 @@ class Run(Setup):
 
     def load_student(self, name: str = "") -> keras.Model:
         """A trained student, with its own preprocessing; `name` as in `exporting.choose`."""
-        path = self.student_path(exporting.choose(self.students, name))
-        return compression.load_student(path, self.loading)
+        chosen = exporting.choose(self.students, name)
+        return compression.load_student(self.student_path(chosen), self.loading)
 
     def student_path(self, student: distillation.StudentResult) -> pathlib.Path:
         """The file of a student."""

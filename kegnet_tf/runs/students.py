@@ -75,9 +75,7 @@ def drawn_of(run) -> dict:
         made["synthesis"].get("mixture", {}).pop("unlabeled", None)
     else:
         made["unlabeled"] = run.real.unlabeled_digest
-    if len(run.classifier.input_shape) == 4:
-        pixels = dataclasses.asdict(run.pixels)
-        made["pixels"] = {name: np.asarray(number).tolist() for name, number in pixels.items()}
+    made |= run.pixels_known
     return made | {"generators": [*map(teachers.digest, run.generators)]}
 
 
@@ -160,6 +158,7 @@ def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
     counts = test and distillation.confusion(predict, *test, model.output_shape[-1])
     return {
         "parameters": compression.trainable_parameters(model),
+        "multiply_adds": compression.multiply_adds(model),
         **dataclasses.asdict(distillation.measures(counts)),
         "agreement": distillation.agreement(predict, *run.unseen),
         "compression_ratio": compression.compression_ratio(run.teacher, model),

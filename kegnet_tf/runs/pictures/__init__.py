@@ -1,6 +1,12 @@
 """Pictures of a run: generated images, and charts of its numbers."""
 
-from kegnet_tf.runs.pictures.charts import class_balance, comparison, confusion_matrix, loss_curves
+from kegnet_tf.runs.pictures.charts import (
+    class_balance,
+    comparison,
+    compression_curve,
+    confusion_matrix,
+    loss_curves,
+)
 from kegnet_tf.runs.pictures.gallery import drawings
 from kegnet_tf.runs.pictures.images import (
     class_grid,
@@ -22,6 +28,7 @@ __all__ = [
     "class_grid",
     "class_images",
     "comparison",
+    "compression_curve",
     "confusion_matrix",
     "drawable",
     "drawings",
