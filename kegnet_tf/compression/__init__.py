@@ -12,7 +12,7 @@ from kegnet_tf.compression.layer_report import (
 from kegnet_tf.compression.plain import plain
 from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
-from kegnet_tf.compression.students import compress, load_student
+from kegnet_tf.compression.students import compress, largest_ratio, load_student
 from kegnet_tf.compression.truncation import Truncation
 from kegnet_tf.compression.tucker import TuckerConv2D, TuckerDense
 
@@ -27,6 +27,7 @@ __all__ = [
     "compress",
     "compression_ratio",
     "int8_bytes",
+    "largest_ratio",
     "layer_report",
     "layer_table",
     "load_student",

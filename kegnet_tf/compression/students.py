@@ -7,6 +7,7 @@ candidates are named, a regular expression will do that fits a path, or a layer'
 """
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -45,18 +46,26 @@ def compress(
     """
     policy = Policy(ranks, **asked)
     calls = teachers.calls_of_kinds(model, TUCKER)
-    candidates = {path: layer for layer, (path, _) in calls.items()}
     free = candidates_of(model, policy)
-    answers = {layer: _obstacle(layer) or "not chosen" for layer in candidates.values()}
+    answers = {layer: _obstacle(layer) or "not chosen" for layer in calls}
     if policy.target:
         free = {layer: calls[layer][1] for layer in free.values()}
-        answers |= targets.reached(model, free, policy.target, getattr(policy, policy.target))
+        tried = functools.partial(decomposed, model, iterate=False)
+        asked = policy.target, getattr(policy, policy.target)
+        answers |= targets.reached(model, free, *asked, tried)
     else:
         answers |= _answers(free, policy.ranks, policy.energy)
     student = decomposed(model, answers, iterate=policy.start != "svd")
     if policy.start == "random":
         _draw(student, policy.seed)
     return student
+
+
+def largest_ratio(model: keras.Model, **asked) -> float:
+    """The largest `target_ratio` of a model; arguments as those of `compress`."""
+    calls = teachers.calls_of_kinds(model, TUCKER)
+    free = candidates_of(model, Policy(**asked)).values()
+    return targets.largest_ratio(model, {layer: calls[layer][1] for layer in free})
 
 
 def candidates_of(model: keras.Model, policy: Policy) -> dict[str, keras.layers.Layer]:

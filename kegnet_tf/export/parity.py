@@ -85,11 +85,9 @@ def export_model(
         OSError: if a file cannot be written.
         ValueError: if a format is unknown.
     """
-    unknown = [form for form in formats if form not in conversion.FORMATS]
-    if unknown:
-        raise ValueError(
-            f"`formats` must be among {', '.join(conversion.FORMATS)}. Received: {unknown[0]!r}."
-        )
+    if unknown := [form for form in formats if form not in conversion.FORMATS]:
+        known = ", ".join(conversion.FORMATS)
+        raise ValueError(f"`formats` must be among {known}. Received: {unknown[0]!r}.")
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     calibration = x if calibration is None else calibration

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 import keras
 
 from kegnet_tf import compression
-from kegnet_tf.runs import checks, curves, manifest, records
+from kegnet_tf.runs import checks, curves, manifest, records, searching
 
 logger = logging.getLogger(__name__)
 
 
 def compressed(run) -> dict[str, keras.Model]:
     """The students before distillation by name, read where they stand; nothing is written.
+
+    Those with `max_loss`, whose size artificial data have to tell, are left to `searched`.
 
     Args:
         run: a `Run`.
@@ -27,13 +29,41 @@ def compressed(run) -> dict[str, keras.Model]:
         return {"student": run.given_student}
     students = {}
     for name in checks.chosen(run.chosen_students, run.config.students):
-        path, made = record(run, name)
-        students[name] = (
-            compression.compress(run.classifier, **made["settings"])
-            if records.read(path, made) is None
-            else compression.load_student(path.with_suffix(".keras"), run.loading)
-        )
+        settings = _given(run, name)
+        if settings.pop("max_loss", None) is None:
+            students[name] = _made(run, name)
+        else:
+            compression.largest_ratio(run.classifier, **settings)  # refuses what never could be
     return students
+
+
+def searched(run) -> dict[str, keras.Model]:
+    """The others, for which there are generators by now.
+
+    Args:
+        run: a `Run`.
+    """
+    if run.given_student:
+        return {}
+    names = checks.chosen(run.chosen_students, run.config.students)
+    return {name: _made(run, name) for name in names if name not in run.early}
+
+
+def keep_searched(run) -> None:
+    """`keep_compressed` of all students, where some were searched for.
+
+    Args:
+        run: a `Run`.
+    """
+    if len(run.initial) > len(run.early):
+        keep_compressed(run, run.initial)
+
+
+def _made(run, name):
+    path, made = record(run, name)
+    if records.read(path, made) is not None:
+        return compression.load_student(path.with_suffix(".keras"), run.loading)
+    return compression.compress(run.classifier, **made["settings"])
 
 
 def record(run, name: str) -> tuple[pathlib.Path, dict]:
@@ -49,17 +79,26 @@ def record(run, name: str) -> tuple[pathlib.Path, dict]:
 
 
 def asked(run, name: str) -> dict:
-    """The settings of a student; one that names neither size nor layers gets the curve's ratio.
+    """The settings of a student for `compress`.
+
+    One that names neither size nor layers gets the curve's ratio, one with `max_loss` that of a
+    search, for which there must be generators.
 
     Args:
         run: a `Run`.
         name: among the run's students.
     """
-    settings = run.config.students[name].to_dict()
-    settings = {key: value for key, value in settings.items() if value is not None}
-    if is_chosen(settings):
+    settings = _given(run, name)
+    if settings.pop("max_loss", None) is not None:
+        settings["target_ratio"] = searching.ratio(run, name)
+    elif is_chosen(settings):
         settings["target_ratio"] = run.curve.chosen
     return settings
+
+
+def _given(run, name):
+    settings = run.config.students[name].to_dict()
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def is_chosen(settings: Mapping) -> bool:
@@ -67,16 +106,17 @@ def is_chosen(settings: Mapping) -> bool:
     return not settings.keys() & {"ranks", "energy", "layers", "skip", *compression.TARGETS}
 
 
-def keep_compressed(run) -> None:
+def keep_compressed(run, students: Mapping[str, keras.Model]) -> None:
     """Writes the students before distillation, and `compression.json`: what became of each layer.
 
     So it does with the curve, where that chose one.
 
     Args:
         run: a `Run`.
+        students: the run's, or those that there are so far.
     """
     found = {}
-    for name, student in run.initial.items():
+    for name, student in students.items():
         if run.given_student:
             continue
         path, made = record(run, name)

@@ -88,8 +88,8 @@ class Run(Setup):
         Args:
             workdir: the run's folder.
             overrides: settings in place of the run's own, by "export.KEY".
-            data: as in `Setup`.
-            loading: as in `Setup`.
+            data: of `Setup`, and so is `loading`.
+            loading: same as above.
 
         Raises:
             ValueError: if there is no finished run, or a setting is not known.
@@ -110,13 +110,13 @@ class Run(Setup):
 
         Raises:
             OSError: if a file cannot be written.
-            ValueError: on bad input, before anything is written; if the teacher recognises no
-                generator's data.
+            ValueError: on bad input, before anything is written; if no generator is recognised.
         """
         self.check()
         with lock.held(self.workdir):
             self.claim()
             self.generators
+            initial_students.keep_searched(self)
             samples.draw(self)
             samples.keep_synthetic(self)
             report = dataclasses.replace(self.measured, exports=self.exports)
@@ -130,7 +130,7 @@ class Run(Setup):
         checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
         claiming.check(self.workdir, self.identity)
         export_folder.check_folder(self.workdir / "export", self.workdir)
-        self.initial
+        self.early
         self.real.raw_test, self.real.unlabeled
 
     @property
@@ -144,7 +144,7 @@ class Run(Setup):
     def claim(self) -> None:
         """Makes the folder the run's own, with its students before distillation in it."""
         claiming.claim(self.workdir, self.identity)
-        initial_students.keep_compressed(self)
+        initial_students.keep_compressed(self, self.early)
 
     @functools.cached_property
     def curve(self) -> curves.Curve:
@@ -158,6 +158,11 @@ class Run(Setup):
     @functools.cached_property
     def initial(self) -> dict[str, keras.Model]:
         """The students before distillation, by name; with their own preprocessing."""
+        return self.early | initial_students.searched(self)
+
+    @functools.cached_property
+    def early(self) -> dict[str, keras.Model]:
+        """Those of `initial` that need no generators."""
         return initial_students.compressed(self)
 
     @functools.cached_property
@@ -208,9 +213,7 @@ class Run(Setup):
             unlabeled=unlabeled.sentence(self),
         )
 
-    @property
-    def students(self) -> list[distillation.StudentResult]:
-        return self.measured.students
+    students = property(lambda self: self.measured.students)
 
     @functools.cached_property
     def exports(self) -> list[export.ExportedFile]:
@@ -221,15 +224,12 @@ class Run(Setup):
     def export(
         self, student: str = "", output: str | os.PathLike = "", calibration: str = "kegnet"
     ) -> list[export.ExportedFile]:
-        """Exports a student again.
+        """Exports a student again; raises as `report`.
 
         Args:
             student: as `name` in `exporting.choose`.
             output: the new folder; "" for the run's own `export/`, and its report is written anew.
             calibration: as `name` in `exporting.calibration`.
-
-        Raises:
-            OSError, ValueError: as in `report`.
         """
         return exporting.again(self, student, output, calibration)
 

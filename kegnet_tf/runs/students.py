@@ -1,22 +1,18 @@
 """The stage of distillation: a run's students, trained or found finished, and measured."""
 
 import dataclasses
-import json
 import logging
 import pathlib
 import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kegnet_tf import compression, distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult, TeacherResult
-from kegnet_tf.runs import initial_students, records, tensorboard
+from kegnet_tf.runs import initial_students, records, streams, tensorboard
 
 logger = logging.getLogger(__name__)
-# Settings of the data that a student learns from and is chosen on.
-_SYNTHESIS = ("synthesis", "source", "batch_size", "synthetic_size", "held_out", "devices")
 # What of a result is known when a student is trained, before it is measured.
 _CHOSEN = ("loss", "batch_norm", "features")
 _TRAINED = ("name", "arm", "seed", "selection", "seconds", *_CHOSEN)
@@ -60,23 +56,7 @@ def made_of(run, key, settings=None) -> dict:
     if arm == "tucker":
         return made
     settings = settings or run.distillation_settings
-    return made | drawn_of(run) | {"distillation": dataclasses.asdict(settings)}
-
-
-def drawn_of(run) -> dict:
-    """What the data depend on that students of a run learn from.
-
-    Args:
-        run: a `Run`.
-    """
-    config = json.loads(run.config.to_json())
-    made = {key: config[key] for key in _SYNTHESIS}
-    if run.real.unlabeled is None:
-        made["synthesis"].get("mixture", {}).pop("unlabeled", None)
-    else:
-        made["unlabeled"] = run.real.unlabeled_digest
-    made |= run.pixels_known
-    return made | {"generators": [*map(teachers.digest, run.generators)]}
+    return made | streams.drawn_of(run) | {"distillation": dataclasses.asdict(settings)}
 
 
 def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Model, StudentResult]:
@@ -104,7 +84,7 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
             started = time.perf_counter()
             distilled = distillation.distil(
                 student,
-                data or stream(run, arm, seed),
+                data or streams.stream(run, arm, seed),
                 run.held_out,
                 settings,
                 teacher=run.teacher,
@@ -125,23 +105,6 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
     model = teachers.read_model(path.with_suffix(".keras"), **how)
     found = StudentResult(**{each: kept[each] for each in _TRAINED})
     return teachers.standardised(model), found
-
-
-def stream(run, arm: str, seed: int) -> tf.data.Dataset:
-    """An arm's artificial data: fresh ones, or a fixed set of the preset's size a generator.
-
-    Args:
-        run: a `Run`.
-        arm: one of `synthesis.SOURCES`.
-        seed: of the student.
-    """
-    source = run.source(arm)
-    each = len(source.generators) if arm in ("kegnet", "kegnet+") else 1
-    return source.stream(
-        run.config.batch_size,
-        run.seed("distillation", seed),
-        size=run.config.synthetic_size * each,
-    )
 
 
 def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
