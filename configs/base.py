@@ -6,6 +6,7 @@ is KegNet (Yoo et al., NeurIPS 2019), "release" its authors' code.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 
 def parse(mode):
@@ -57,8 +58,12 @@ def get_config(mode=""):
         }
     )
     config.students = ConfigDict(
-        {  # by name: kegnet_tf.compression.compress
-            "student": {"target_ratio": 3.0}  # ours, near the ratio of the paper's MNIST students
+        {  # by name: kegnet_tf.compression.Policy, and max_loss
+            "student": {  # one of these; without, the teacher's curve chooses its ratio
+                name: placeholder(float)
+                for name in ("target_ratio", "target_macs", "target_kb", "target_latency")
+                + ("max_loss",)
+            }
         }
     )
     config.arms = ("tucker", "uniform", "gaussian", "kegnet") if paper else ("tucker", "kegnet+")

@@ -1,5 +1,7 @@
 """A smaller student out of a teacher, by Tucker decomposition of its layers."""
 
+from kegnet_tf.compression.arithmetic import multiply_adds, multiply_adds_by_layer
+from kegnet_tf.compression.costs import file_bytes as int8_bytes
 from kegnet_tf.compression.layer_report import (
     LayerReport,
     compression_ratio,
@@ -7,21 +9,31 @@ from kegnet_tf.compression.layer_report import (
     layer_table,
     trainable_parameters,
 )
+from kegnet_tf.compression.plain import plain
+from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
-from kegnet_tf.compression.students import STARTS, check_policy, compress, load_student
+from kegnet_tf.compression.students import compress, largest_ratio, load_student
+from kegnet_tf.compression.truncation import Truncation
 from kegnet_tf.compression.tucker import TuckerConv2D, TuckerDense
 
 __all__ = [
     "STARTS",
+    "TARGETS",
     "LayerReport",
+    "Policy",
+    "Truncation",
     "TuckerConv2D",
     "TuckerDense",
-    "check_policy",
     "compress",
     "compression_ratio",
+    "int8_bytes",
+    "largest_ratio",
     "layer_report",
     "layer_table",
     "load_student",
+    "multiply_adds",
+    "multiply_adds_by_layer",
+    "plain",
     "trainable_parameters",
     "vbmf_ranks",
 ]

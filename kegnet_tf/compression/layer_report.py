@@ -10,6 +10,7 @@ import tabulate
 from keras import ops
 
 from kegnet_tf import teachers
+from kegnet_tf.compression import arithmetic
 from kegnet_tf.compression.tucker import TUCKER
 
 
@@ -61,7 +62,7 @@ def layer_report(model: keras.Model, student: keras.Model) -> list[LayerReport]:
                 name=path,
                 ranks=ranks,
                 parameters=tuple(one.count_params() for one in both),
-                multiply_adds=tuple(_multiply_adds(one, shapes) for one in both),
+                multiply_adds=tuple(arithmetic.of_layer(one, shapes) for one in both),
                 error=float(np.linalg.norm(lost) / (np.linalg.norm(dense) or 1.0)),
                 note="" if ranks else getattr(made[path], "left_alone", "left alone"),
             )
@@ -100,16 +101,3 @@ def _pair(ranks):
 
 def _count(number):
     return None if number is None else f"{number:,}"
-
-
-def _multiply_adds(layer, shapes):
-    """Of one example, over one call for each input shape; None where one is open."""
-    if any(None in shape[1:] for shape in shapes):
-        return None
-    parts = layer.parts if hasattr(layer, "ranks") else [layer]
-    total = 0
-    for shape in shapes:
-        for part in parts:
-            shape = part.compute_output_shape(shape)
-            total += math.prod(shape[1:]) * math.prod(part.kernel.shape[:-1])
-    return total

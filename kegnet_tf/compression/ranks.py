@@ -80,17 +80,17 @@ def choose(
         pair = vbmf_ranks(layer)
     else:
         pair = [max(1, round(ranks * size)) for size in layer.kernel.shape[-2:]]
-    window, size_in, size_out = _shape(layer)
+    window, size_in, size_out = shape_of(layer)
     # One side of a core spans no more than the other side times the window.
     pair = min(pair[0], window * pair[1]), min(pair[1], window * pair[0])
-    shrinks = _factors_size(_shape(layer), *pair) < window * size_in * size_out
-    return _without_idle(_shape(layer), pair) if shrinks else "would not shrink"
+    shrinks = factors_size(shape_of(layer), *pair) < window * size_in * size_out
+    return without_idle(shape_of(layer), pair) if shrinks else "would not shrink"
 
 
 def _on_both_sides(layer, rank_of):
     """What `rank_of` makes of each unfolding; those of a matrix are transposes, so one will do."""
-    window, _, _ = _shape(layer)
-    ranks = [rank_of(unfolding) for unfolding in _unfoldings(layer)[: 1 if window == 1 else 2]]
+    window, _, _ = shape_of(layer)
+    ranks = [rank_of(unfolding) for unfolding in unfoldings(layer)[: 1 if window == 1 else 2]]
     return ranks[0], ranks[-1]
 
 
@@ -100,91 +100,13 @@ def _energy_rank(matrix, share):
     return 1 + int(np.sum(kept < (share - 1e-12) * kept[-1]))
 
 
-def spend(
-    layers: Sequence[keras.layers.Layer], total: int, ratio: float
-) -> dict[keras.layers.Layer, tuple[int, int] | str]:
-    """Ranks for several layers at once, for a ratio of the whole model that they stand in.
-
-    Args:
-        layers: built `Conv2D` of one group, or `Dense`.
-        total: trainable parameters of the whole model.
-        ratio: `total` over those of the student, at least 1.
-
-    Returns:
-        By layer, (in, out), None for a side without a factor, or a text that says why it is left
-        alone.
-
-    Raises:
-        ValueError: if `ratio` is out of reach.
-    """
-    menus = [_menu(layer) for layer in layers]
-    fixed = total - sum(cost[-1] for _, cost, _ in menus)
-    largest = total / (fixed + sum(min(cost) for _, cost, _ in menus))
-    if not 1 <= ratio <= largest:
-        raise ValueError(
-            f"`target_ratio` must lie in [1, {math.floor(100 * largest) / 100}] for this model and "
-            f"these layers. Received: {ratio!r}."
-        )
-    picks = _knapsack(menus, total / ratio - fixed)
-    answers = {}
-    for layer, (ranks, _, _), pick in zip(layers, menus, picks, strict=True):
-        spared = "worth its size" if len(ranks) else "would not shrink"
-        pair = _without_idle(_shape(layer), ranks[pick].tolist()) if pick < len(ranks) else spared
-        answers[layer] = pair
-    return answers
-
-
-def _menu(layer):
-    """What a layer can become: smaller ones, and last itself as it is.
-
-    Returns:
-        Ranks, [choices - 1, 2]; sizes of the kernel, [choices]; losses, [choices]: minus the
-        logarithm of the share of squared norm that truncated higher-order SVD keeps.
-    """
-    unfoldings, shape = _unfoldings(layer), _shape(layer)
-    if shape[0] == 1:
-        kept = np.cumsum(_squared_singular_values(unfoldings[0]))
-        ranks = np.repeat(np.arange(len(kept))[:, None], 2, axis=1) + 1
-    else:
-        u_in, u_out = (np.linalg.eigh(matrix @ matrix.T)[1][:, ::-1] for matrix in unfoldings)
-        core = u_in.T @ ops.convert_to_numpy(layer.kernel).reshape(shape) @ u_out
-        kept = np.sum(core**2, axis=0).cumsum(0).cumsum(1).ravel()
-        ranks = np.indices(shape[1:]).reshape(2, -1).T + 1
-    cost = _factors_size(shape, *ranks.T)
-    loss = -np.log(np.clip(kept / (kept[-1] or 1.0), 1e-9, 1))
-    smaller = cost < math.prod(shape)
-    return ranks[smaller], np.append(cost[smaller], math.prod(shape)), np.append(loss[smaller], 0.0)
-
-
-def _knapsack(menus, budget):
-    """A pick from each menu, within a budget, at the least sum of losses that is found."""
-
-    def at_price(exponent):
-        return [int(np.argmin(loss + 10.0**exponent * cost)) for _, cost, loss in menus]
-
-    def rest(picks):
-        return budget - sum(cost[pick] for (_, cost, _), pick in zip(menus, picks, strict=True))
-
-    dear, cheap = 10.0, -30.0
-    for _ in range(60):
-        middle = (dear + cheap) / 2
-        dear, cheap = (middle, cheap) if rest(at_price(middle)) >= 0 else (dear, middle)
-    picks = at_price(dear)
-    for index, pick in enumerate(at_price(cheap)):
-        if pick != picks[index]:  # between the two prices it jumps past the budget
-            _, cost, loss = menus[index]
-            fits = cost <= cost[picks[index]] + rest(picks)
-            picks[index] = int(np.argmin(np.where(fits, loss, np.inf)))
-    return picks
-
-
-def _shape(layer):
+def shape_of(layer: keras.layers.Layer) -> tuple[int, int, int]:
     """(pixels of the window, in, out) of a layer's kernel."""
     *window, size_in, size_out = layer.kernel.shape
     return math.prod(window), size_in, size_out
 
 
-def _without_idle(shape, pair):
+def without_idle(shape: tuple[int, int, int], pair: Sequence[int]) -> tuple[int | None, int | None]:
     """Ranks with None for each side whose factor would say nothing."""
     window, *sizes = shape
     if window == 1:  # a matrix: its core and its squeeze are one
@@ -192,7 +114,9 @@ def _without_idle(shape, pair):
     return tuple(None if rank == size else rank for rank, size in zip(pair, sizes, strict=True))
 
 
-def _factors_size(shape, r_in, r_out):
+def factors_size(
+    shape: tuple[int, int, int], r_in: int | np.ndarray, r_out: int | np.ndarray
+) -> int | np.ndarray:
     """Parameters of the factors that `_without_idle` leaves, for ranks or arrays of them."""
     window, size_in, size_out = shape
     if window == 1:
@@ -202,7 +126,7 @@ def _factors_size(shape, r_in, r_out):
     return squeeze + window * r_in * r_out + expand
 
 
-def _unfoldings(layer):
+def unfoldings(layer: keras.layers.Layer) -> list[np.ndarray]:
     """A kernel's two channel unfoldings, [in, rest] and [out, rest], in float64."""
     kernel = ops.convert_to_numpy(layer.kernel).astype(np.float64)
     return [np.moveaxis(kernel, mode, 0).reshape(kernel.shape[mode], -1) for mode in (-2, -1)]

@@ -11,9 +11,11 @@ class TeacherResult(Measures):
 
     Attributes:
         parameters: trainable ones.
+        multiply_adds: of one example; None where an input's size is open.
     """
 
     parameters: int = 0
+    multiply_adds: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,8 @@ class StudentResult(Measures):
         batch_norm: the mode of its BatchNorm layers in training, as for `loss`.
         features: whether it matched its teacher's features, "on" or "off", as for `loss`.
         parameters: trainable ones; None before they are counted.
+        multiply_adds: of one example; None before they are counted, or where an input's size is
+            open.
         agreement: with the teacher on artificial data that no student saw, a fraction; None before
             it is measured.
         compression_ratio: trainable parameters of the teacher over those of the student; None
@@ -45,6 +49,7 @@ class StudentResult(Measures):
     batch_norm: str | None = None
     features: str | None = None
     parameters: int | None = None
+    multiply_adds: int | None = None
     agreement: float | None = None
     compression_ratio: float | None = None
 

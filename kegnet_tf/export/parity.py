@@ -9,11 +9,13 @@ import keras
 import numpy as np
 import tabulate
 
+from kegnet_tf import compression
 from kegnet_tf.export import conversion, predictors
 
 # Share of answers that must be the model's own; ours.
 BARS = {
     "saved_model": 0.999,
+    "keras": 0.999,
     "litert_float32": 0.999,
     "litert_float16": 0.999,
     "litert_dynamic_range": 0.98,
@@ -27,7 +29,7 @@ class ExportedFile:
     """One file of an export, beside its Keras model; a row of `exports` in `report.json`.
 
     Attributes:
-        format: "saved_model", or one of `FORMATS`.
+        format: "saved_model", "keras", or one of `FORMATS`.
         batch: how many examples it takes at a time: 1, or "any".
         path: relative to the export's folder.
         bytes: its size; None where there is no such file, and then all measures are None.
@@ -74,13 +76,13 @@ def export_model(
     raw: tuple | None = None,
     answers: np.ndarray | None = None,
 ) -> list[ExportedFile]:
-    """Writes a SavedModel and LiteRT files, and checks each against the Keras model.
+    """Writes `compression.plain` of a model to files, and checks each against the model.
 
     Args:
         model: a built Keras model of one input that answers in logits.
-        folder: made where it is missing; it gets `saved_model/` and, of each format, a file that
-            takes any number of examples, such as `student_float32.tflite`, and one that takes one
-            at a time, such as `student_float32_batch1.tflite`.
+        folder: made where it is missing; it gets `saved_model/`, `student.keras` and, of each
+            format, a file for any number of examples, such as `student_float32.tflite`, and one for
+            one at a time, such as `student_float32_batch1.tflite`.
         x: data to compare on, [size, ...], float32, as the model expects them.
         calibration: data that fix the ranges of int8 activations, [size, ...], float32, as the
             model expects them; `x` if None.
@@ -90,8 +92,7 @@ def export_model(
         answers: the teacher's classes for `x`, [size], or None.
 
     Returns:
-        One `ExportedFile` a file, the SavedModel first; a file that could not be made has its
-        entry too.
+        One `ExportedFile` a file, also of one that could not be made; the Keras file is the last.
 
     Raises:
         OSError: if a file cannot be written.
@@ -115,11 +116,9 @@ def export_teacher(
 
 
 def _exported(name, model, folder, x, calibration, formats, test, raw, answers=None):
-    unknown = [form for form in formats if form not in conversion.FORMATS]
-    if unknown:
-        raise ValueError(
-            f"`formats` must be among {', '.join(conversion.FORMATS)}. Received: {unknown[0]!r}."
-        )
+    if unknown := [form for form in formats if form not in conversion.FORMATS]:
+        known = ", ".join(conversion.FORMATS)
+        raise ValueError(f"`formats` must be among {known}. Received: {unknown[0]!r}.")
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     calibration = x if calibration is None else calibration
@@ -128,10 +127,11 @@ def _exported(name, model, folder, x, calibration, formats, test, raw, answers=N
     parts = [(x, reference, answers)]
     if test:
         parts.append((test[0], _outputs(model, test[0]), test[1]))
-    conversion.save(model, folder / "saved_model", raw=raw)
+    plain = model if name == "teacher" else compression.plain(model)
+    conversion.save(plain, folder / "saved_model", raw=raw)
     rows = [_checked(name, "saved_model", "any", folder / "saved_model", parts)]
     with tempfile.TemporaryDirectory() as scratch:
-        conversion.save(model, scratch, batch=1)
+        conversion.save(plain, scratch, batch=1)
         for form in formats:
             for batch, source in (("any", folder / "saved_model"), (1, scratch)):
                 stem = form.replace("litert", name) + ("_batch1" if batch == 1 else "")
@@ -144,6 +144,9 @@ def _exported(name, model, folder, x, calibration, formats, test, raw, answers=N
                     continue
                 path.write_bytes(content)
                 rows.append(_checked(name, form, batch, path, parts))
+    if name == "student":
+        plain.save(folder / "student.keras")
+        rows.append(_checked(name, "keras", "any", folder / "student.keras", parts))
     return rows
 
 

@@ -31,7 +31,7 @@ def run(
         teacher: a Keras classifier of images or feature vectors, or the path of its `.keras` file.
         workdir: the run's folder; made where it is missing.
         target_ratio: trainable parameters of the teacher over those of the student, above 1; None
-            for the preset's, 3.
+            for what the teacher bears, see `curves.Curve.chosen`, or what `settings` ask for.
         eval_data: a `.npz` file with real test data, arrays x and y, or a folder with a folder of
             pictures for each class, to measure the students with; "" for none.
         quick: whether to see every stage once, in a few minutes, in place of the full budget.

@@ -26,6 +26,7 @@ def measured(run, model: keras.Model) -> tuple[dict, np.ndarray | None]:
     counts = test and distillation.confusion(predict, *test, model.output_shape[-1])
     return {
         "parameters": compression.trainable_parameters(model),
+        "multiply_adds": compression.multiply_adds(model),
         **dataclasses.asdict(distillation.measures(counts)),
         "agreement": distillation.agreement(predict, *run.unseen),
         "compression_ratio": compression.compression_ratio(run.teacher, model),

@@ -11,7 +11,7 @@ import numpy as np
 
 from kegnet_tf import compression, export
 from kegnet_tf.export import ExportedFile, ExportRecord
-from kegnet_tf.runs import calibration, export_folder, students
+from kegnet_tf.runs import calibration, export_folder, streams
 from kegnet_tf.runs.workdir import whole
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def integers(folder: pathlib.Path, rows: Sequence[ExportedFile]) -> dict[str, tu
 
 
 def _record(run):
-    drawn = json.dumps(students.drawn_of(run), sort_keys=True)
+    drawn = json.dumps(streams.drawn_of(run), sort_keys=True)
     settings, model = run.config.export, run.classifier
     return ExportRecord(
         student="",

@@ -14,6 +14,7 @@ from kegnet_tf import compression, distillation, export, extraction, synthesis, 
 from kegnet_tf.runs import (
     checks,
     claiming,
+    curves,
     export_folder,
     exporting,
     generators,
@@ -84,15 +85,13 @@ class Run(Setup):
         data: DataOptions | None = None,
         loading: teachers.Loading | None = None,
     ) -> "Run":
-        """A finished run, to export its students again.
-
-        Its teacher need not be at hand: a student expects the same inputs, and stands for it.
+        """A finished run, to export its students again; a student of it stands for its teacher.
 
         Args:
             workdir: the run's folder.
             overrides: settings in place of the run's own, by "export.KEY".
-            data: as in `Setup`.
-            loading: as in `Setup`.
+            data: of `Setup`, and so is `loading`.
+            loading: same as above.
 
         Raises:
             ValueError: if there is no finished run, or a setting is not known.
@@ -105,13 +104,13 @@ class Run(Setup):
 
         Raises:
             OSError: if a file cannot be written.
-            ValueError: on bad input, before anything is written, such as the folder of another
-                configuration or teacher; if the teacher recognises no generator's data.
+            ValueError: on bad input, before anything is written; if no generator is recognised.
         """
         self.check()
         with lock.held(self.workdir):
             self.claim()
             self.generators
+            initial_students.keep_searched(self)
             samples.draw(self)
             samples.keep_synthetic(self)
             report = exporting.completed(self, self.exports)
@@ -120,16 +119,12 @@ class Run(Setup):
         return report
 
     def check(self) -> None:
-        """Refuses what cannot be done, before anything is written.
-
-        Raises:
-            ValueError: naming the argument, the rule and the value.
-        """
+        """Refuses by a ValueError what cannot be done, before anything is written."""
         sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
         checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
         claiming.check(self.workdir, self.identity)
         export_folder.check_own(self.workdir)
-        self.initial
+        self.early
         self.real.raw_test, self.real.unlabeled
 
     @property
@@ -141,17 +136,27 @@ class Run(Setup):
         return identity | self.also
 
     def claim(self) -> None:
-        """Makes the folder the run's own, with its students before distillation in it.
-
-        Raises:
-            ValueError: if the folder is another run's.
-        """
+        """Makes the folder the run's own, with its students before distillation in it."""
         claiming.claim(self.workdir, self.identity)
-        initial_students.keep_compressed(self)
+        initial_students.keep_compressed(self, self.early)
+
+    @functools.cached_property
+    def curve(self) -> curves.Curve:
+        """What the teacher keeps at one ratio after another, before any training."""
+        return curves.curve(self)
+
+    def draw_curve(self) -> curves.Curve:
+        """`curve.json` and `figures/curve.png`, and no other stage; raises as `report`."""
+        return curves.drawn(self)
 
     @functools.cached_property
     def initial(self) -> dict[str, keras.Model]:
         """The students before distillation, by name; with their own preprocessing."""
+        return self.early | initial_students.searched(self)
+
+    @functools.cached_property
+    def early(self) -> dict[str, keras.Model]:
+        """Those of `initial` that need no generators."""
         return initial_students.compressed(self)
 
     @functools.cached_property
@@ -165,7 +170,7 @@ class Run(Setup):
         return generators.recognised(*self.all_generators, self.config.keep_unrecognised)
 
     def source(self, arm: str = "") -> synthesis.Source:
-        """What students of an arm learn from; "" for the preset's `source`, see `source_of`."""
+        """`source_of` the run's generators."""
         return self.source_of(self.generators, arm)
 
     @functools.cached_property
@@ -185,7 +190,7 @@ class Run(Setup):
         return students.trained(self, (name, arm, seed), **choices)
 
     def kept_student(self, name: str, arm: str, seed: int, settings=None) -> dict | None:
-        """The record of a student trained just so, with `settings` as in `students.trained`."""
+        """The record of a student trained just so; `settings` as in `students.trained`."""
         return students.kept_student(self, (name, arm, seed), settings)
 
     @functools.cached_property
@@ -193,9 +198,7 @@ class Run(Setup):
         """Teacher, students and generators; files are exported after it."""
         return measuring.report(self, students.results(self))
 
-    @property
-    def students(self) -> list[distillation.StudentResult]:
-        return self.measured.students
+    students = property(lambda self: self.measured.students)
 
     @functools.cached_property
     def rivals(self) -> export.ExportRecord | None:
@@ -211,22 +214,19 @@ class Run(Setup):
     def export(
         self, student: str = "", output: str | os.PathLike = "", calibration: str = "kegnet"
     ) -> list[export.ExportedFile]:
-        """Exports a student again.
+        """Exports a student again; raises as `report`.
 
         Args:
             student: as `name` in `exporting.choose`.
             output: the new folder; "" for the run's own `export/`, and its report is written anew.
             calibration: as `name` in `calibration.calibration`.
-
-        Raises:
-            OSError, ValueError: as in `report`.
         """
         return exporting.again(self, student, output, calibration)
 
     def load_student(self, name: str = "") -> keras.Model:
         """A trained student, with its own preprocessing; `name` as in `exporting.choose`."""
-        path = self.student_path(exporting.choose(self.students, name))
-        return compression.load_student(path, self.loading)
+        chosen = exporting.choose(self.students, name)
+        return compression.load_student(self.student_path(chosen), self.loading)
 
     def student_path(self, student: distillation.StudentResult) -> pathlib.Path:
         """The file of a student."""

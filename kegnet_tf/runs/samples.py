@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from kegnet_tf import teachers
-from kegnet_tf.runs import pictures, progress, records, students
+from kegnet_tf.runs import pictures, progress, records, streams
 
 
 @progress.stage("Pictures")
@@ -32,7 +32,7 @@ def keep_synthetic(run) -> None:
         run: a `Run`.
     """
     path, size = run.workdir / "synthetic.json", run.config.save_synthetic
-    made = {"size": size, **students.drawn_of(run)}
+    made = {"size": size, **streams.drawn_of(run)}
     if size and records.read(path, made) is None:
         x, p = run.source().sample(size, run.seed("saved"))
         save = functools.partial(np.savez_compressed, x=x, p=p)

@@ -1,5 +1,6 @@
 """What the settings of a preset must be, whatever the teacher."""
 
+import dataclasses
 import functools
 import inspect
 import re
@@ -51,7 +52,27 @@ def check_settings(config: ml_collections.ConfigDict) -> None:
     rules.entries("students", list(settings["students"]), 1)
     for name, student in settings["students"].items():
         _file_name("students", name)
-        _taken(f"students.{name}", student, compression.check_policy, partly=True)
+        _taken(f"students.{name}", student, StudentSettings, partly=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentSettings(compression.Policy):
+    """What a preset says of a student.
+
+    Attributes:
+        max_loss: above 0, to 100; by how many points at most the student, after its training, may
+            disagree with its teacher on artificial data, at the largest ratio that pilots find.
+    """
+
+    max_loss: float | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_loss is not None:
+            rules.positive("max_loss", self.max_loss, 100)
+            one = ("ranks", "energy", *compression.TARGETS)
+            if given := [name for name in one if getattr(self, name) is not None]:
+                raise rules.refusal("max_loss", "stand alone, with no size beside it", given[0])
 
 
 def check_export(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import keras
 import ml_collections
+import numpy as np
 
 from kegnet_tf import distillation, extraction, synthesis, teachers
 from kegnet_tf.runs.real_data import DataOptions, RealData
@@ -96,6 +97,14 @@ class Setup:
             known = tuple(self.config.data.mean), tuple(self.config.data.std)
             return teachers.Pixels(*known, *known)
         return teachers.pixels(self.classifier)
+
+    @property
+    def pixels_known(self) -> dict:
+        """What procedural images depend on, as JSON holds it, under "pixels"; {} for tables."""
+        if len(self.classifier.input_shape) != 4:
+            return {}
+        pixels = dataclasses.asdict(self.pixels)
+        return {"pixels": {name: np.asarray(number).tolist() for name, number in pixels.items()}}
 
     @property
     def distillation_settings(self) -> distillation.DistillationSettings:

@@ -9,16 +9,19 @@ import pathlib
 import time
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from kegnet_tf import distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
-from kegnet_tf.runs import initial_students, measuring, progress, records, tensorboard
+from kegnet_tf.runs import (
+    initial_students,
+    measuring,
+    progress,
+    records,
+    streams,
+    tensorboard,
+)
 
 logger = logging.getLogger(__name__)
-# Settings of the data that a student learns from and is chosen on.
-_SYNTHESIS = ("synthesis", "source", "batch_size", "synthetic_size", "held_out", "devices")
 # What of a result is known when a student is trained, before it is measured.
 _CHOSEN = ("loss", "batch_norm", "features")
 _TRAINED = ("name", "arm", "seed", "selection", "seconds", *_CHOSEN)
@@ -62,25 +65,7 @@ def made_of(run, key, settings=None) -> dict:
     if arm == "tucker":
         return made
     settings = settings or run.distillation_settings
-    return made | drawn_of(run) | {"distillation": dataclasses.asdict(settings)}
-
-
-def drawn_of(run) -> dict:
-    """What the data depend on that students of a run learn from.
-
-    Args:
-        run: a `Run`.
-    """
-    config = json.loads(run.config.to_json())
-    made = {key: config[key] for key in _SYNTHESIS}
-    if run.real.unlabeled is None:
-        made["synthesis"].get("mixture", {}).pop("unlabeled", None)
-    else:
-        made["unlabeled"] = run.real.unlabeled_digest
-    if len(run.classifier.input_shape) == 4:
-        pixels = dataclasses.asdict(run.pixels)
-        made["pixels"] = {name: np.asarray(number).tolist() for name, number in pixels.items()}
-    return made | {"generators": [*map(teachers.digest, run.generators)]}
+    return made | streams.drawn_of(run) | {"distillation": dataclasses.asdict(settings)}
 
 
 def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Model, StudentResult]:
@@ -110,7 +95,7 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
             with progress.stage(f"Student {name}, {arm}, seed {seed}", steps) as stage:
                 distilled = distillation.distil(
                     student,
-                    data or functools.partial(stream, run, arm, seed),
+                    data or functools.partial(streams.stream, run, arm, seed),
                     run.held_out,
                     settings,
                     teacher=run.teacher,
@@ -141,25 +126,6 @@ def _backup(path, made):
     settings = json.dumps(records.plain(made), sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()
     return path.with_name(f"{path.stem}.{digest[:16]}.backup.npz")
-
-
-def stream(run, arm: str, seed: int, start: int = 0) -> tf.data.Dataset:
-    """An arm's artificial data: fresh ones, or a fixed set of the preset's size a generator.
-
-    Args:
-        run: a `Run`.
-        arm: one of `synthesis.SOURCES`.
-        seed: of the student.
-        start: the first batch's place.
-    """
-    source = run.source(arm)
-    each = len(source.generators) if arm in ("kegnet", "kegnet+") else 1
-    return source.stream(
-        run.config.batch_size,
-        run.seed("distillation", seed),
-        size=run.config.synthetic_size * each,
-        start=start,
-    )
 
 
 @progress.stage("Students, measured")

@@ -76,7 +76,7 @@ def test_preset_is_found_by_name_and_overridden_by_key(call):
 
 def test_without_a_preset_the_defaults_count(call):
     main = "return config.data.name == '', config.students.student.target_ratio"
-    assert call(main=main)[:2] == [0, "(True, 3.0)\n"]
+    assert call(main=main)[:2] == [0, "(True, None)\n"]
 
 
 def test_mean_and_deviation_are_lists_of_numbers(call):

@@ -202,7 +202,7 @@ def test_binary_exports_and_says_what_it_was_told_wrong_in_one_line(run):
     code, _, errors = command(f"--workdir={run}", "--config.export.formats=('litert_int8',)")
     assert code == 0, errors
     record = json.loads((run / "export" / "export.json").read_text())
-    assert {row["format"] for row in record["exports"]} == {"saved_model", "litert_int8"}
+    assert {row["format"] for row in record["exports"]} == {"saved_model", "keras", "litert_int8"}
     for flag, word in (
         ("--dataset=mnist", "`dataset` must stay away"),
         ("--config.extraction.beta=5", "`config.extraction.beta` must stay away"),

@@ -52,6 +52,7 @@ def test_run_without_data_writes_everything(finished):
     assert runs.Report.read(folder) == report
     assert dataclasses.asdict(report.teacher) == {
         "parameters": 61706,
+        "multiply_adds": 416520,
         **dict.fromkeys(("accuracy", "balanced_accuracy", "recall")),
     }
     assert [(row.name, row.arm) for row in report.students] == [("student3", arm) for arm in ARMS]
@@ -65,7 +66,7 @@ def test_run_without_data_writes_everything(finished):
         assert (folder / "figures" / f"generator-{index}.png").read_bytes()[1:4] == b"PNG"
         assert (folder / "tensorboard" / f"generator-{index}").is_dir()
     assert "student3" in (folder / "report.md").read_text()
-    layers = read_json(folder / "compression.json")["student3"]
+    layers = read_json(folder / "compression.json")["student3"]["layers"]
     ranks = {row["name"]: row["ranks"] for row in layers}
     assert ranks == {"conv1": None, "conv2": [3, 4], "conv3": [5, 8], "fc1": None, "fc2": None}
     saved = np.load(folder / "synthetic.npz")
@@ -84,7 +85,8 @@ def test_exports_answer_as_the_exported_student(finished):
     answers = export.predictor(folder / record.student)(x)
     np.testing.assert_allclose(finished.load_student()(x), answers, atol=1e-5)
     assert [row.path for row in finished.report.exports] == [
-        *("saved_model", "student_float32.tflite", "student_float32_batch1.tflite")
+        *("saved_model", "student_float32.tflite", "student_float32_batch1.tflite"),
+        "student.keras",
     ]
     for row in finished.report.exports:
         predict = export.predictor(folder / "export" / row.path)

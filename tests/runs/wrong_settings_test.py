@@ -59,7 +59,10 @@ RIGHT = {
     # Without a policy, ranks are VBMF's; the teacher's layers are looked at later.
     **dict.fromkeys([f"students.student{number}" for number in ("", 1, 2, 3)], ({},)),
     **{f"students.student{number}.ranks": (None, {"unknown": 1}) for number in ("", 1, 2, 3)},
-    "students.student.target_ratio": (None,),
+    **{
+        f"students.student.{name}": (None,)
+        for name in ("target_ratio", "target_macs", "target_kb", "target_latency", "max_loss")
+    },
 }
 
 
@@ -78,6 +81,7 @@ def same(one, other):
 def wrong_settings(config, right):
     """(key, value) of what must be refused."""
     for key, own in keys(config.to_dict()):
+        own = 1.0 if own is None else own  # of a number that is not asked for
         kind = next(kind for kind in WRONG if isinstance(own, kind))
         for value in WRONG[kind]:
             if not any(same(value, each) for each in right.get(key, ())):

@@ -3,6 +3,7 @@
 from kegnet_tf.runs.pictures.charts import (
     class_balance,
     comparison,
+    compression_curve,
     confusion_matrix,
     frontier_chart,
     loss_curves,
@@ -28,6 +29,7 @@ __all__ = [
     "class_grid",
     "class_images",
     "comparison",
+    "compression_curve",
     "confusion_matrix",
     "drawable",
     "drawings",

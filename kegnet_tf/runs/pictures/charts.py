@@ -53,6 +53,42 @@ def class_balance(
     figure.savefig(path, format="png", dpi=DPI)
 
 
+def compression_curve(
+    points: Sequence[Mapping[str, float]], chosen: float, path: str | os.PathLike
+) -> None:
+    """Writes what is kept at each ratio, and what that costs beside the teacher.
+
+    Args:
+        points: of each ratio, the first is the teacher: "ratio", "agreement", "lost", "parameters",
+            "multiply_adds" and "int8_bytes", each None where it is not known.
+        chosen: the ratio that is marked.
+        path: of the PNG.
+    """
+    figure = Figure((8, 3.4), DPI, layout="constrained")
+    kept, costs = figure.subplots(1, 2)
+    ratios = [point["ratio"] for point in points]
+    kept.plot(ratios, [100 * point["agreement"] for point in points], "o-", ms=4, label="agreement")
+    lost = [100 * min(point["lost"], 1.0) for point in points]
+    kept.plot(ratios, lost, "s--", ms=4, label="lost of the logits")
+    kept.set(title="before training", ylabel="%", ylim=(-3, 103))
+    names = {"parameters": "o-", "multiply_adds": "s--", "int8_bytes": "D:"}
+    for name, form in names.items():
+        values = [point[name] for point in points]
+        if None not in values:
+            shares = [100 * value / values[0] for value in values]
+            costs.plot(ratios, shares, form, ms=4, label=name.replace("_", " "))
+    costs.set(title="beside the teacher", ylabel="% of the teacher's", ylim=(-3, 103))
+    for axes in (kept, costs):
+        axes.axvline(chosen, color="black", linewidth=1, linestyle=":", label=f"chosen: {chosen:g}")
+        axes.set(xlabel="ratio of parameters", xscale="log")
+        shown = [ratio for ratio in (1, 1.5, 2, 3, 4, 6, 10) if ratio <= ratios[-1]]
+        axes.set_xticks(shown, [f"{ratio:g}" for ratio in shown])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    figure.savefig(path, format="png", dpi=DPI)
+
+
 def confusion_matrix(counts: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
     """Draws [labels, answers] counts, each row in percent of its sum: uint8, [height, width, 3]."""
     counts, classes = np.asarray(counts, float), range(len(label_names))

@@ -1,0 +1,84 @@
+import pytest
+from smallest import tiny_config, tiny_teacher
+from smallest_runs import HereRun
+
+from kegnet_tf import compression
+from kegnet_tf.runs import curves, read_json, searching, streams
+
+ASKED = {"students.student.target_ratio": None, "students.student.max_loss": 1.5}
+
+
+class Trained(HereRun):
+    """A run that has its generators."""
+
+    generators = ()
+
+
+def run_of(folder, monkeypatch, losses):
+    """A run in which a pilot loses points as given by ratio; and what was tried."""
+    tried = []
+
+    def agreement(run, ratio, settings):
+        tried.append(ratio)
+        return 1 - losses(ratio) / 100
+
+    monkeypatch.setattr(searching, "_agreement", agreement)
+    monkeypatch.setattr(streams, "drawn_of", lambda run: {})
+    return Trained(tiny_config(**ASKED), folder, teacher=tiny_teacher()), tried
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        (lambda ratio: 0.0, "largest"),
+        (lambda ratio: 1.5 if ratio < 1.4 else 1.6, 1.25),
+        (lambda ratio: 9.0, 1.1),
+    ],
+)
+def test_the_largest_ratio_that_loses_no_more_is_found_in_a_few_pilots(
+    tmp_path, monkeypatch, losses, found
+):
+    run, tried = run_of(tmp_path, monkeypatch, losses)
+    reach = compression.largest_ratio(run.classifier)
+    reachable = [ratio for ratio in curves.RATIOS if ratio <= reach]
+    expected = reachable[-1] if found == "largest" else found
+    assert searching.ratio(run, "student") == expected
+    assert len(tried) <= 4
+    assert len({*tried}) == len(tried)
+
+
+def test_search_is_done_once_and_after_what_needs_no_data(tmp_path, monkeypatch):
+    run, tried = run_of(tmp_path, monkeypatch, lambda ratio: 0.0 if ratio < 1.4 else 9.0)
+    run.claim()
+    assert tried == []
+    assert run.early == {}
+    ratio = compression.compression_ratio(run.classifier, run.initial["student"])
+    assert ratio >= 1.25
+    count = len(tried)
+    again, tried = run_of(tmp_path, monkeypatch, lambda ratio: 0.0)
+    assert searching.ratio(again, "student") == 1.25
+    assert (count > 0, tried) == (True, [])
+
+
+def test_searched_student_is_written_like_the_others(tmp_path, monkeypatch):
+    from kegnet_tf.runs import initial_students
+
+    run, _ = run_of(tmp_path, monkeypatch, lambda ratio: 0.0)
+    run.claim()
+    assert read_json(tmp_path / "compression.json") == {}
+    initial_students.keep_searched(run)
+    assert read_json(tmp_path / "compression.json").keys() == {"student"}
+    assert (tmp_path / "initial" / "student.keras").exists()
+
+
+def test_loss_stands_alone():
+    with pytest.raises(ValueError, match="`max_loss` must stand alone.*: 'target_ratio'"):
+        HereRun(tiny_config(**{"students.student.max_loss": 1.0}), "none", teacher=tiny_teacher())
+
+
+def test_layers_that_there_are_not_are_refused_before_there_are_generators(tmp_path):
+    config = tiny_config(**ASKED)
+    config.students = {"student": {"max_loss": 1.0, "layers": "no_such"}}
+    with pytest.raises(ValueError, match="`layers` must name layers among"):
+        HereRun(config, tmp_path / "run", teacher=tiny_teacher()).check()
+    assert not (tmp_path / "run").exists()
