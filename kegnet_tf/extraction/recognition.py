@@ -56,7 +56,8 @@ def recognition(
         each class among the answers, [num_classes].
     """
     right, counts = 0, np.zeros(generator.num_classes, np.int64)
-    most = teachers.rows_at_once(teacher.input_shape[1:], 250)
+    # Keras keeps what every layer gives until a model has been called, unless a graph does it.
+    most = teachers.rows_at_once([16, *teacher.input_shape[1:]], 250)
     for step in range(-(-size // most)):
         rows = min(most, size - most * step)
         shape = rows, generator.num_classes, generator.latent_dim

@@ -129,7 +129,8 @@ class Backup(keras.callbacks.Callback):
     # By now Keras has reset what is measured in an epoch, and other callbacks what they keep.
     def on_train_batch_begin(self, batch, logs=None):
         if self.restored:
-            self._assign(self.restored)
+            if self.model.skip:  # what was measured belongs to this epoch
+                self._assign(self.restored)
             for name, arrays in _lists(self.restored, "kept").items():
                 self.keeping[name].kept = arrays
             self.restored = None

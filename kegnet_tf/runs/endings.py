@@ -13,7 +13,7 @@ from absl import logging as absl_logging
 
 _FULL = ("No space left on device", f"errno = {errno.ENOSPC}")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PATIENCE = 3.5  # seconds from a signal to the end, whatever the process is busy with; ours
+PATIENCE = 2.5  # seconds from a signal to the end, whatever the process is busy with; ours
 _places: list[str] = []  # the folders that go on where they were
 
 

@@ -166,22 +166,22 @@ def test_interruption_after_the_last_step_repeats_the_last_epoch(
     assert_same_weights(trained, expected)
 
 
-@pytest.mark.parametrize("executions", [1, 4])
-def test_training_interrupted_within_an_epoch_goes_on_there_with_all_that_was_measured(
+@pytest.mark.parametrize("executions", [1, 3, 4, pytest.param(0, id="between")])
+def test_training_goes_on_where_it_was_interrupted_with_all_that_was_measured(
     classifier, tmp_path, executions, monkeypatch
 ):
     monkeypatch.setattr(pacing, "SECONDS", 0.0)  # every step is an execution
     given = {"steps_per_epoch": 3, "epochs": 2, "backup": tmp_path / "0.npz"}
     logs = [], []
     expected, _ = extract(classifier, **given | {"backup": None}, callbacks=[Logs(logs[0])])
-    stop = Listen(InterruptAfter(executions))
-    with pytest.raises(KeyboardInterrupt):
+    stop = Listen(InterruptAfter(executions)) if executions else InterruptAt(1)
+    with pytest.raises((KeyboardInterrupt, InterruptedError)):
         extract(classifier, **given, callbacks=[Logs(logs[1]), stop])
     steps = []
     after = Listen(lambda done, logs: steps.append(done))
     trained, history = extract(classifier, **given, callbacks=[Logs(logs[1]), after])
-    assert history.epoch == list(range(executions // 3, 2))
-    assert steps == [1, 2, 3, 1, 2, 3][executions:]
+    assert history.epoch == ([0, 1] if 0 < executions <= 3 else [1])
+    assert steps == [1, 2, 3, 1, 2, 3][executions or 3 :]
     assert_same_weights(trained, expected)
     assert logs[0] == logs[1]
 
