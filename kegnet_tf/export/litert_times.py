@@ -13,17 +13,19 @@ _SECONDS = 10.0
 
 
 def latencies(
-    paths: Sequence[str | pathlib.Path], clock: Callable[[], float] = time.perf_counter
+    paths: Sequence[str | pathlib.Path], clock: Callable[[], float] = time.thread_time
 ) -> list[float]:
     """Milliseconds of one example on one thread, of each file, at its best turn.
 
-    Through LiteRT's interpreter with XNNPACK, its default. Files are timed in turns of some
-    milliseconds each, 25 turns or as many as fit in ten seconds, at least 3. The best one counts:
-    what else a machine does can only add to it.
+    Through LiteRT's interpreter with XNNPACK, its default, which works in the thread that asks
+    where it may use one. So the thread's own processor time counts, not the clock on the wall: a
+    busy machine takes the processor away for many times what an example takes. Files are timed in
+    turns of some milliseconds each, 25 turns or as many as fit in ten seconds, at least 3, and the
+    best one counts: what else a machine does can only add to it.
 
     Args:
         paths: of `.tflite` files of one example at a time.
-        clock: seconds since any moment.
+        clock: seconds of this thread since any moment.
     """
     calls, counts = [], []
     for path in paths:

@@ -92,6 +92,7 @@ footer { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
   .facts dd { font-size: 1.1rem; }
   dl.words { grid-template-columns: 1fr; gap: .1rem; }
   dl.words dd { margin-bottom: .5rem; }
+  table:not(.files) td { white-space: nowrap; }
   table.files thead { display: none; }
   table.files, table.files tbody, table.files tr, table.files td { display: block; }
   table.files tr { border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .8rem;

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 DPI = 128
 
@@ -172,7 +173,10 @@ def frontier_chart(
                     if row.path == chosen:
                         axes.plot(*dot, "o", color="black", fillstyle="none", markersize=13)
             axes.set(xscale="log", xlabel=title, ylabel=label)
-            axes.grid(which="both", alpha=0.25)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.grid(alpha=0.25)
     handles = [Line2D([], [], color=f"C{i % 10}", lw=4) for i in range(len(series))]
     handles += [
         Line2D([], [], color="grey", marker="osD^v"[i % 5], lw=0) for i in range(len(formats))
