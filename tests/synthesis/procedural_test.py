@@ -56,3 +56,15 @@ def test_large_pictures_are_small_ones_enlarged():
     reduced = tf.image.resize(large, (54, 32), "area")
     for one, other in zip(small.numpy(), reduced.numpy(), strict=True):
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.95
+
+
+def test_half_of_the_images_in_colour_have_the_edges_of_dead_leaves():
+    def edges(image_shape):
+        x = pixels(image_shape, 0.5, 0.25)
+        steep = np.abs(np.diff(x, axis=1)).mean((1, 2, 3)) / x.std((1, 2, 3))
+        return np.split(steep, 2)
+
+    shapes, leaves = edges((32, 32, 3))
+    assert np.mean(leaves) > 1.5 * np.mean(shapes)
+    first, second = edges((32, 32, 1))
+    assert_allclose(np.mean(first), np.mean(second), rtol=0.2)
