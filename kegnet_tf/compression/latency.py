@@ -131,7 +131,14 @@ def _runner(content):
 def _converted(model):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.tflite"
-        model.export(path, format="litert", verbose=False)
+        try:
+            model.export(path, format="litert", verbose=False)
+        except Exception as error:  # the converter has no class of its own for all that it raises
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(
+                "`target_latency` must be asked of a model that LiteRT has operations for. "
+                f"Received: {model.name!r} ({reason})."
+            ) from error
         return path.read_bytes()
 
 

@@ -169,8 +169,6 @@ def measured(run) -> Curve:
         run: a `Run`.
     """
     truncation = compression.Truncation(run.classifier)
-    if not truncation.layers:
-        return Curve("", 0, [], [])
     images = len(run.classifier.input_shape) == 4
     data = "procedural" if images else "heavy_tailed"
     logger.info("Curve: %d layers at %d ratios.", len(truncation.layers), len(RATIOS))

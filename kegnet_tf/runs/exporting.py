@@ -184,7 +184,8 @@ def _describe(run, folder, report, student, record, raw):
     """Writes what stands beside the files: labels, model card and record."""
     names = run.real.label_names or range(record.num_classes)
     (folder / "labels.txt").write_text("".join(f"{name}\n" for name in names))
-    layers = read_json(run.workdir / "compression.json").get(student.name, {})
+    layers = read_json(run.workdir / "compression.json").get(student.name, [])
+    layers = layers["layers"] if isinstance(layers, dict) else layers  # rows alone, before
     mixture = run.config.synthesis.get("mixture", {})
     settings = run.config.distillation
     learners = unlabeled.learners(run.config, record.input_shape) if report.unlabeled else ()
@@ -197,7 +198,7 @@ def _describe(run, folder, report, student, record, raw):
         steps=settings.epochs * settings.steps_per_epoch,
         num_generators=len(report.generators),
         mixture=tuple(name for name, share in mixture.items() if share and name not in mixed),
-        layers=[compression.LayerReport(**row) for row in layers.get("layers", ())],
+        layers=[compression.LayerReport(**row) for row in layers],
         record=record,
         raw=raw,
         quantisation=rival.integers(folder, record.exports),

@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import pytest
 from ml_collections import ConfigDict
 from smallest import tiny_config, tiny_teacher
@@ -90,3 +91,14 @@ def test_claimed_folder_says_what_the_student_and_each_layer_cost(claimed):
     assert found["multiply_adds"][0] == 9 * 4 * 9 + 36 * 3
     assert sum(row["multiply_adds"][0] for row in found["layers"]) == found["multiply_adds"][0]
     assert runs.records.read(claimed.workdir / "initial" / "student.json")
+
+
+def test_teacher_without_a_layer_to_squeeze_has_a_curve_of_itself_alone(tmp_path):
+    teacher = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.DepthwiseConv2D(6, depth_multiplier=3)]
+        + [keras.layers.Flatten(), keras.layers.LayerNormalization()]
+        + [keras.layers.Reshape((3, 9)), keras.layers.GlobalAveragePooling1D("channels_first")]
+    )
+    run = HereRun(tiny_config(), tmp_path, teacher=teacher)
+    found = run.draw_curve()
+    assert ([point.ratio for point in found.points], found.layers, found.chosen) == ([1], [], 1)
