@@ -126,9 +126,8 @@ def keep_compressed(run, students: Mapping[str, keras.Model]) -> None:
             report = compression.layer_report(run.classifier, student)
             kept = {"layers": [dataclasses.asdict(row) for row in report]}
             records.write(path, kept, made, {f"{name}.keras": student.save})
+            logger.info("%s\n%s\n", name, compression.layer_table(report))
         found[name] = _totals(run.classifier, student) | kept
-        rows = [compression.LayerReport(**row) for row in kept["layers"]]
-        logger.info("%s\n%s\n", name, compression.layer_table(rows))
     if "curve" in vars(run):
         curves.keep(run)
     manifest.keep(run.workdir, {"compression.json": manifest.text_of(found)})
