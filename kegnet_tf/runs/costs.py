@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -68,17 +68,21 @@ def measure(run) -> Costs:
     generators = [run.build_generator(seed) for seed in range(run.config.num_generators)]
     config = run.config
     held = memory.held()
-    extracting = fitted(_extraction(run, generators[0]), config.extraction.batch_size)
-    drawing = fitted(_drawing(run, generators), config.batch_size)
+    clocks = [time.perf_counter]
+    if not tf.config.list_physical_devices("GPU"):  # whose work is no time of the processor's
+        clocks.append(time.process_time)
+    extracting = fitted(_extraction(run, generators[0]), config.extraction.batch_size, clocks)
+    drawing = fitted(_drawing(run, generators), config.batch_size, clocks)
     times = {name: getattr(drawing, name) / _BATCHES for name in ("seconds", "row_seconds")}
     drawing = dataclasses.replace(drawing, **times)
-    return Costs(held, extracting, drawing, fitted(_distillation(run), config.batch_size))
+    learning = fitted(_distillation(run), config.batch_size, clocks)
+    return Costs(held, extracting, drawing, learning)
 
 
 def fitted(
     step: Callable[[int], object],
     most: int,
-    clock: Callable[[], float] = time.perf_counter,
+    clocks: Sequence[Callable[[], float]] = (time.perf_counter, time.process_time),
     peak: Callable[[Callable[[], object]], float] = memory.peak_memory,
 ) -> Cost:
     """What a step costs, as a straight line in its rows.
@@ -88,7 +92,8 @@ def fitted(
     Args:
         step: function of a number of rows that does one step.
         most: rows of the batches to come.
-        clock: seconds since any moment.
+        clocks: each gives seconds since any moment, and the one counts by which a step takes least.
+            Beside other jobs a step lasts long and takes the processor time that it always does.
         peak: function of a call that gives the bytes that it holds at most.
     """
 
@@ -96,10 +101,12 @@ def fitted(
         step(rows)  # traced, compiled, set up
         seconds, held = [], 0.0
         while len(seconds) < REPEATS and sum(seconds) < SECONDS:
-            started = clock()
+            started = [clock() for clock in clocks]
             held = max(held, peak(lambda: step(rows)))
-            seconds.append(clock() - started)
-        return min(seconds), held  # others may be at work on this machine
+            seconds.append(
+                min(clock() - start for clock, start in zip(clocks, started, strict=True))
+            )
+        return min(seconds), held
 
     few = min(ROWS, most)
     seconds, held = measured(few)

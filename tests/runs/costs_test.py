@@ -15,7 +15,7 @@ def linear(fixed, each, log):
         call()
         return 1000 * (fixed + each * log[-1])
 
-    return {"step": step, "clock": lambda: now[0], "peak": peak}
+    return {"step": step, "clocks": [lambda: now[0]], "peak": peak}
 
 
 @pytest.mark.parametrize(("fixed", "each"), [(0.5, 0.25), (0.0, 1.0), (0.001, 0.0001)])
@@ -32,7 +32,7 @@ def test_a_measure_that_falls_with_the_rows_counts_by_the_row():
         now[0] += 1.0 if rows == 2 else 0.5
 
     now = [0.0]
-    cost = costs.fitted(step, 4, lambda: now[0], lambda call: call() or 8.0)
+    cost = costs.fitted(step, 4, [lambda: now[0]], lambda call: call() or 8.0)
     assert cost.time(8) == 1.0
     assert cost.memory(8) == 16.0
 
@@ -40,3 +40,14 @@ def test_a_measure_that_falls_with_the_rows_counts_by_the_row():
 def test_single_rows_are_measured_alone():
     cost = costs.fitted(most=1, **linear(1.0, 1.0, []))
     assert cost.time(1) == 2.0
+
+
+def test_a_step_beside_other_jobs_costs_the_processor_time_that_it_takes():
+    now = [0.0]
+    step, wall, processor = (
+        lambda rows: now.append(now.pop() + rows),
+        lambda: 9 * now[0],
+        lambda: now[0],
+    )
+    cost = costs.fitted(step, 4, [wall, processor], lambda call: call() or 1.0)
+    assert cost.time(4) == 4.0

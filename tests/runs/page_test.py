@@ -36,7 +36,7 @@ OURS = [
     file("student_int8_batch1.tflite", 700, 0.98),
 ]
 LAYER = {"name": "conv", "ranks": [None, 2], "parameters": [80, 40], "multiply_adds": [None, 9]}
-LAYERS = {"student": [{**LAYER, "error": 0.25, "note": ""}]}
+LAYERS = {"student": {"layers": [{**LAYER, "error": 0.25, "note": ""}]}}
 REPORT = runs.Report(
     dataset="digits",
     seed=3,
@@ -127,8 +127,9 @@ def test_curve_stands_in_a_part_of_its_own_where_there_is_one(folder):
 
 
 def test_names_from_outside_are_text_and_nothing_else(folder):
-    runs.write_json(folder / "compression.json", {HOSTILE: [{**LAYERS["student"][0]}]})
-    layers = {"student": [{**LAYERS["student"][0], "name": HOSTILE, "note": HOSTILE}]}
+    runs.write_json(folder / "compression.json", {HOSTILE: LAYERS["student"]})
+    (layer,) = LAYERS["student"]["layers"]
+    layers = {"student": {"layers": [{**layer, "name": HOSTILE, "note": HOSTILE}]}}
     plain = Reader(page.html(REPORT, folder))
     runs.write_json(folder / "compression.json", layers)
     hostile = dataclasses.replace(

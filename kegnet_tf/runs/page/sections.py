@@ -2,7 +2,7 @@
 
 import base64
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from kegnet_tf.runs.page.elements import Element, element, table, words
 
@@ -63,7 +63,7 @@ def students(report) -> Element:
     )
 
 
-def layers(found: Mapping[str, Sequence[Mapping]]) -> Element | None:
+def layers(found: Mapping[str, Mapping]) -> Element | None:
     """What became of each layer, a table a student.
 
     Args:
@@ -71,7 +71,7 @@ def layers(found: Mapping[str, Sequence[Mapping]]) -> Element | None:
     """
     headings = ["layer", "ranks", "parameters", "then", "multiply-adds", "after", "error", "note"]
     parts = []
-    for index, (name, rows) in enumerate(found.items()):
+    for index, (name, content) in enumerate(found.items()):
         body = [
             [
                 row["name"],
@@ -84,7 +84,7 @@ def layers(found: Mapping[str, Sequence[Mapping]]) -> Element | None:
                 f"{row['error']:.3f}",
                 row["note"],
             ]
-            for row in rows
+            for row in content["layers"]
         ]
         opened = {"open": "open"} if not index else {}
         summary = element("summary", name)
