@@ -5,13 +5,15 @@ import dataclasses
 import functools
 import itertools
 import logging
+import pathlib
 from collections.abc import Sequence
 
+import keras
 import ml_collections
 
 from kegnet_tf import export, runs
 from kegnet_tf.experiments.executors import Executor
-from kegnet_tf.experiments.reproduce import Reproduction
+from kegnet_tf.experiments.reproduce import Reproduction, absolute
 from kegnet_tf.teachers import rules
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def frontier(
     """
     executor = executor or Executor()
     executor.check()
-    run = runs.Run(_config(run, ratios), run.workdir, **run.given)
+    run = _with_ratios(run, ratios)
     run.check()
     with runs.held(run.workdir):
         run.claim()
@@ -59,8 +61,8 @@ def frontier(
     return made
 
 
-def _config(run, ratios):
-    """The run's configuration, with a student for each ratio and one arm."""
+def _with_ratios(run, ratios):
+    """The run with a student for each ratio and one arm; its paths lead to the same elsewhere."""
     rules.entries("frontier", ratios, 1, 100)
     numbers = sorted({*map(_ratio, ratios)})
     if run.given["student"] or run.chosen_students:
@@ -70,7 +72,11 @@ def _config(run, ratios):
         f"ratio{ratio:g}".replace(".", "_"): {"target_ratio": ratio} for ratio in numbers
     }
     config.arms = config.arms[-1:]
-    return config
+    teacher = run.given["teacher"]
+    if teacher and not isinstance(teacher, keras.Model):
+        teacher = str(pathlib.Path(teacher).resolve())
+    given = run.given | {"teacher": teacher, "data": absolute(run.given["data"])}
+    return runs.Run(config, run.workdir.resolve(), **given)
 
 
 def _ratio(value):

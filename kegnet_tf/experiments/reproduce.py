@@ -70,7 +70,7 @@ def reproduce(
     """
     workdir, executor = pathlib.Path(workdir).resolve(), executor or Executor()
     executor.check()
-    data = _absolute(data or runs.DataOptions())
+    data = absolute(data or runs.DataOptions())
     settings.check(data)
     jobs = []
     for name in settings.datasets:
@@ -94,11 +94,11 @@ def reproduce(
         return _write_ablation(workdir, jobs, keys) if settings.ablation else _write(workdir)
 
 
-def _absolute(data):
+def absolute(data: runs.DataOptions) -> runs.DataOptions:
     """The same options for a worker in another folder."""
     paths = {
         name: str(pathlib.Path(path).resolve())
-        for name in ("eval_data", "source_dir")
+        for name in ("eval_data", "source_dir", "unlabeled")
         if (path := getattr(data, name))
     }
     return dataclasses.replace(data, **paths)

@@ -75,7 +75,7 @@ def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bo
         with lock.held(run.workdir):
             run.claim()
             manifest.keep(run.workdir, {NAME: manifest.text_of(export.sealed(plan))})
-    return f"Everything is in {run.workdir}.\n\n{run.report.markdown()}"
+    return f"Everything is in {run.workdir}.\n\n{run.report.markdown().rstrip()}"
 
 
 def _shape(run):
