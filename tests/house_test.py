@@ -25,11 +25,9 @@ SEES_DATA = {
     "kegnet_tf.experiments.frontier",
 }
 TRAINS = ("distil", "extract", "train")  # may take ten parameters, others eight
-# TFDS has no public way, nor has the end of a process that is busy in C; a user names his own
-# layers by module.
+# TFDS has no public way; a user names his own layers by module.
 NOT_OURS = {
     "kegnet_tf.datasets.uci": {"self._original_state"},
-    "kegnet_tf.runs.endings": {"os._exit"},
     "kegnet_tf.teachers.loading": {"pkgutil.resolve_name"},
 }
 

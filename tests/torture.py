@@ -76,7 +76,7 @@ class Torture:
         settings = dict(SMALL)
         own = ["--dataset=mnist", "--quick", f"--eval_data={self.scratch / 'test.npz'}"]
         if self.command == "kegnet":
-            own += ["--students=student3"]
+            own += ["--students=student3", "--minutes=600"]  # no plan is cut on a busy machine
             settings |= {"export.formats": ("litert_float32",), "save_synthetic": 20}
         else:
             own += ["--students=student3", "--arms=tucker,uniform,kegnet+", "--seeds=1"]

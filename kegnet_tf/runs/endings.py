@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import faulthandler
+import logging
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 from absl import logging as absl_logging
@@ -14,6 +15,7 @@ from absl import logging as absl_logging
 _FULL = ("No space left on device", f"errno = {errno.ENOSPC}")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 2.5  # seconds from a signal to the end, whatever the process is busy with; ours
+told = threading.Event()  # set once an interruption was told
 _places: list[str] = []  # the folders that go on where they were
 
 
@@ -24,8 +26,8 @@ def interrupt_on_signals() -> None:
     nobody can catch it is only logged, for those who ask for more.
 
     Python hears of a signal only between two of its own steps, and one call of TensorFlow may take
-    minutes. So a thread hears it too, and ends the process after `PATIENCE`, in the same line: all
-    that a run keeps is whole at any moment.
+    minutes. So a thread hears it too, says at once how to go on, and has the process ended after
+    `PATIENCE` with exit code 1: all that a run keeps is whole at any moment.
     """
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -88,16 +90,18 @@ def _interrupt(number, frame):
 
 
 def _end_after_signal(heard):
-    """Ends the process where a signal that interrupts has not ended it after a while."""
+    """Says how it goes on, and ends the process where a signal has not ended it after a while."""
     while True:
         numbers = os.read(heard, 1)
         if numbers and numbers[0] in SIGNALS:
             break
-    line = f"{os.path.basename(sys.argv[0])}: {interrupted()}\n"
-    time.sleep(PATIENCE)
-    cursor = "\x1b[?25h\n" * os.isatty(2)  # a bar on a terminal hid it
-    os.write(2, f"{cursor}{line}".encode())
-    os._exit(1)
+    # By a thread of C: what is freed on the way out may wait for TensorFlow, and nobody runs then.
+    faulthandler.dump_traceback_later(PATIENCE, exit=True, file=os.open(os.devnull, os.O_WRONLY))
+    print(f"{os.path.basename(sys.argv[0])}: {interrupted()}", file=sys.stderr, flush=True)
+    told.set()
+    logging.disable()
+    if os.isatty(2):
+        os.write(2, b"\x1b[?25h")  # the cursor, which a bar hid
 
 
 def _log(found):

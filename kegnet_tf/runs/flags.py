@@ -243,5 +243,7 @@ def _numbers(flag):
 
 def _fail(error):
     message = " ".join(str(error).split())
-    print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
+    # The thread that hears signals may have told it, or be about to.
+    if not (message.startswith("interrupted.") and endings.told.wait(1.0)):
+        print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
     sys.exit(1)

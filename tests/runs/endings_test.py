@@ -78,12 +78,12 @@ except KeyboardInterrupt:
 
 def test_process_in_a_long_call_ends_within_five_seconds_and_says_how_it_goes_on():
     source = """
-import ctypes, sys
+import ctypes, sys, threading
 from kegnet_tf.runs import endings
 sys.argv = ["kegnet"]
 endings.interrupt_on_signals()
 with endings.going_on("runs/mine"):
-    print("busy", flush=True)
+    threading.Timer(0.5, print, ["busy"], {"flush": True}).start()
     lock, library = ctypes.create_string_buffer(64), ctypes.CDLL(None)
     library.pthread_mutex_lock(lock)
     library.pthread_mutex_lock(lock)  # waits for good
