@@ -6,7 +6,7 @@ import tensorflow as tf
 from smallest import tiny_config, tiny_generator, tiny_teacher
 
 from kegnet_tf import runs
-from kegnet_tf.runs import read_json, students
+from kegnet_tf.runs import read_json, streams, students
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def run(tmp_path):
 def test_fixed_set_has_its_size_for_each_generator_and_once_for_noise(run, arm, size):
     run.config.synthetic_size = 6
     run.generators = [tiny_generator(1), tiny_generator(2)]
-    (x, _), (y, _) = students.stream(run, arm, 0).unbatch().batch(size).take(2)
+    (x, _), (y, _) = streams.stream(run, arm, 0).unbatch().batch(size).take(2)
     one, other = (np.unique(np.round(each, 5), axis=0) for each in (x, y))
     assert len(one) == size  # as many different ones, and then the same again
     np.testing.assert_array_equal(one, other)
