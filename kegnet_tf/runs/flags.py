@@ -66,7 +66,7 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
         try:
             if len(argv) > 1:
                 raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")
-            with _stdout_kept(), progress.stage(os.path.basename(sys.argv[0])):
+            with _stdout_kept(), progress.stage("At work"):
                 text = main(_config())
             if text is not None:
                 print(text, flush=True)
