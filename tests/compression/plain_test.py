@@ -106,6 +106,7 @@ def test_three_factors_of_a_matrix_become_two():
     assert [part.kernel.shape for part in plain(student).layers[1:]] == [(9, 2), (2, 7)]
 
 
+@pytest.mark.slow
 def test_file_of_a_plain_student_is_read_where_this_package_is_not_installed(tmp_path):
     model = shaken(lenet5(num_classes=3, seed=0))
     student = compress(model, target_ratio=3, start="svd")

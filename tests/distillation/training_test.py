@@ -255,6 +255,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executions", [2, 4])
 def test_interrupted_student_goes_on_where_it_was_and_ends_the_same(
     executions, tmp_path, monkeypatch

@@ -166,6 +166,7 @@ def test_interruption_after_the_last_step_repeats_the_last_epoch(
     assert_same_weights(trained, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executions", [1, 3, 4, pytest.param(0, id="between")])
 def test_training_goes_on_where_it_was_interrupted_with_all_that_was_measured(
     classifier, tmp_path, executions, monkeypatch

@@ -76,6 +76,7 @@ except KeyboardInterrupt:
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 def test_process_in_a_long_call_ends_within_five_seconds_and_says_how_it_goes_on():
     source = """
 import ctypes, sys, threading

@@ -49,6 +49,7 @@ def test_noise_has_more_of_its_power_at_low_frequencies():
     assert power[0, 2] > 4 * power[0, 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(8, 8), (9, 15)])
 def test_odd_sides_are_drawn_in_a_graph_too(shape):
     draw = tf.function(lambda step: dead_leaves.dead_leaves(Draws(0, step, 2), *shape, 3))

@@ -327,6 +327,7 @@ def test_unknown_law_of_labels_is_refused(classifier):
         batches(Source(classifier, "kegnet", [Echo(0)], labels="on"), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 20])
 @pytest.mark.parametrize("start", [1, 5])
 def test_stream_that_starts_later_goes_on_as_the_whole_one(teacher, start, size):
