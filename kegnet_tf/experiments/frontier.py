@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -37,8 +38,8 @@ def frontier(
 
     Args:
         run: what the students are made with; its own students are left out.
-        ratios: trainable parameters of the teacher over those of a student, each above 1; numbers,
-            or the text of some.
+        ratios: trainable parameters of the teacher over those of a student, each 1 or more;
+            numbers, or the text of some.
         executor: where students are trained and exported; None for this process.
 
     Raises:
@@ -49,12 +50,13 @@ def frontier(
     executor.check()
     run = _with_ratios(run, ratios)
     run.check()
+    home = "" if executor.name == "local" else os.getcwd()
     with runs.held(run.workdir):
         run.claim()
         with executor.opened() as execute:
-            for _ in execute(_shared, [(run,)]):
+            for _ in execute(_shared, [(run, home)]):
                 pass
-            for name, record in execute(_cell, [(run, name) for name in run.initial]):
+            for name, record in execute(_cell, [(run, home, name) for name in run.initial]):
                 logger.info("%s: %d parameters, exported.", name, record.parameters)
         made = _written(run)
         runs.manifest.seal(run.workdir)
@@ -86,14 +88,22 @@ def _ratio(value):
     return value
 
 
-def _shared(run):
+def _shared(run, home):
     """The task that comes before all students: generators, and the teacher's files."""
+    _allow(run, home)
     logger.info("%d generators take part.", len(run.generators))
     run.rivals
 
 
-def _cell(run, name):
+def _cell(run, home, name):
+    _allow(run, home)
     return name, runs.deploy_student(run, name)
+
+
+def _allow(run, home):
+    """Lets models' files on a worker, where there is a `home`, do what they may do there."""
+    if home:
+        runs.flags.allow(run.loading.custom_objects, run.loading.safe_mode, home)
 
 
 def _written(run):

@@ -56,15 +56,20 @@ class Predictor:
         return self.predict(x)
 
 
-def predictor(path: str | pathlib.Path) -> Predictor:
+def predictor(path: str | pathlib.Path, *, safe_mode: bool = True) -> Predictor:
     """Predictor of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+
+    Args:
+        path: of the file or folder.
+        safe_mode: False lets the code of a `.keras` file run.
 
     Raises:
         ValueError: if it is none of them, or broken.
     """
     path = pathlib.Path(path)
     if path.suffix == ".keras":
-        model = teachers.plain(teachers.read_model(path, argument="model"), "model")
+        model = teachers.read_model(path, argument="model", safe_mode=safe_mode)
+        model = teachers.plain(model, "model")
         return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
     try:
         if path.suffix == ".tflite":

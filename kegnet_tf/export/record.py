@@ -75,6 +75,9 @@ class ExportRecord:
                 name: [ExportedFile(**row) for row in content.get(name, ())]
                 for name in ("exports", "rivals")
             }
+            for row in (*rows["exports"], *rows["rivals"]):
+                if row.path != pathlib.Path(row.path).name or row.path in ("", ".."):
+                    raise ValueError(f"{row.path!r} is no name of a file in it")
             return cls(**{**content, **rows})
         except (KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())

@@ -140,6 +140,7 @@ def drawn(run) -> Curve:
     Raises:
         OSError, ValueError: as from `Run.report`.
     """
+    run.check_preset()
     claiming.check(run.workdir, run.identity)
     found = run.curve
     with lock.held(run.workdir):
@@ -217,4 +218,5 @@ def _path(run):
 def _made_of(run):
     made = {"teacher": run.teacher_digest, "seed": run.seed("curve"), "ratios": RATIOS}
     made |= {"examples": [EXAMPLES, EXAMPLES_OF_A_LAYER], "share": SHARE, "bearable": BEARABLE}
-    return made | run.pixels_known
+    chosen = {} if run.pixels_known else {"balanced": run.config.synthesis.balanced}  # of rows
+    return made | run.pixels_known | chosen

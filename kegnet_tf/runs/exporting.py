@@ -6,6 +6,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+import keras
+
 from kegnet_tf import compression, export, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
@@ -125,7 +127,7 @@ def convert_apart(path, loading: teachers.Loading, **arguments) -> list[Exported
     Names inside a SavedModel count what a process did before, and a run that was resumed must give
     the same files.
     """
-    return processes.apart(convert_here, path, loading, **arguments)
+    return processes.apart(_convert_apart, path, loading, **arguments)
 
 
 def convert_here(
@@ -138,6 +140,12 @@ def convert_here(
     if teacher:
         return export.export_teacher(loading.load(path), **arguments)
     return export.export_model(compression.load_student(path, loading), **arguments)
+
+
+def _convert_apart(path, loading, **arguments):
+    if not loading.safe_mode:
+        keras.config.enable_unsafe_deserialization()  # of this process alone
+    return convert_here(path, loading, **arguments)
 
 
 def _converted(run, folder, student, record, raw, data):

@@ -118,15 +118,16 @@ def overrides(section: str) -> dict[str, object]:
     return given
 
 
-def allow(custom_objects: Sequence[str], safe_mode: bool) -> None:
+def allow(custom_objects: Sequence[str], safe_mode: bool, home: str = "") -> None:
     """Lets models' files refer to modules beside the user, as for `python -m`, and hold code.
 
     Args:
         custom_objects: what a file refers to; empty for nothing.
         safe_mode: False to let what is made from a teacher hold code, and be read back.
+        home: the user's folder; "" for the one that this process is in.
     """
     if custom_objects:
-        sys.path.append(os.getcwd())
+        sys.path.append(home or os.getcwd())
     if not safe_mode:
         import keras
 

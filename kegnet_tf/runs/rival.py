@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kegnet_tf import compression, export
+from kegnet_tf import compression, export, teachers
 from kegnet_tf.export import ExportedFile, ExportRecord
 from kegnet_tf.runs import calibration, export_folder, streams
 from kegnet_tf.runs.workdir import whole
@@ -60,9 +60,11 @@ def teacher_files(workdir: pathlib.Path) -> ExportRecord | None:
         record = ExportRecord.read(folder)
         if len(record.intact(folder)) < len(record.files):
             raise ValueError("a file is not as it was written")
+        if not record.exports:
+            raise ValueError("the teacher could not be saved")
         for row in record.exports:
             if row.batch == 1 and row.bytes:
-                export.predictor(folder / pathlib.Path(row.path).name)
+                export.predictor(folder / row.path)
     except (OSError, ValueError) as error:
         logger.info("Nothing is set beside the student's files: no whole %s (%s).", folder, error)
         return None
@@ -73,7 +75,8 @@ def answers(run, x: np.ndarray) -> np.ndarray | None:
     """The teacher's classes for what students are measured on, [size].
 
     Args:
-        run: a `Run`; of one that was opened again, the teacher's own SavedModel answers.
+        run: a `Run`; of one that was opened again only the teacher's own SavedModel answers, since
+            a student stands for the teacher there.
         x: `run.unseen` as the teacher expects it, [size, ...].
 
     Returns:
@@ -83,7 +86,8 @@ def answers(run, x: np.ndarray) -> np.ndarray | None:
         return None
     path = run.paths["teacher"] / "saved_model"
     if not path.is_dir():
-        return run.unseen[1].argmax(axis=-1)
+        at_hand = teachers.digest(run.classifier) == run.teacher_digest
+        return run.unseen[1].argmax(axis=-1) if at_hand else None
     predict = export.predictor(path)
     batches = (x[start : start + 500] for start in range(0, len(x), 500))
     return np.concatenate([predict(batch).argmax(axis=-1) for batch in batches])

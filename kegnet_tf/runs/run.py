@@ -120,12 +120,16 @@ class Run(Setup):
 
     def check(self) -> None:
         """Refuses by a ValueError what cannot be done, before anything is written."""
-        sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
-        checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
+        self.check_preset()
         claiming.check(self.workdir, self.identity)
         export_folder.check_own(self.workdir)
         self.early
         self.real.raw_test, self.real.unlabeled
+
+    def check_preset(self) -> None:
+        """Refuses by a ValueError a preset that does not fit its teacher."""
+        sizes = self.real.dataset.input_shape, len(self.real.dataset.label_names)
+        checks.check_preset(self.config, self.classifier, *sizes, self.real.options.unlabeled)
 
     @property
     def identity(self) -> dict:

@@ -151,7 +151,8 @@ def rebuilt(
             elif (other := replacement(layer)) is not None:
                 copies[layer] = other
             else:
-                copies[layer] = type(layer).from_config(layer.get_config())
+                code = {"safe_mode": False} if isinstance(layer, keras.layers.Lambda) else {}
+                copies[layer] = type(layer).from_config(layer.get_config(), **code)
                 same.append(layer)
         return copies[layer]
 
@@ -187,8 +188,7 @@ def copy_with_policy(model: keras.Model, mixed_precision: str, synchronized: boo
     """
     policy = f"mixed_{mixed_precision}" if mixed_precision else None
     before = keras.config.dtype_policy()
-    if policy:  # of the layers that a subclassed model makes for itself
-        keras.config.set_dtype_policy(policy)
+    keras.config.set_dtype_policy(policy or before)  # of what a subclassed model makes for itself
     try:
         copy = type(model).from_config(_with_policy(model.get_config(), policy))
     finally:

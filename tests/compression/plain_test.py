@@ -119,3 +119,32 @@ def test_file_of_a_plain_student_is_read_where_this_package_is_not_installed(tmp
         cwd=tmp_path,
     )
     assert_allclose(np.load(tmp_path / "y.npy"), student(x), rtol=1e-5, atol=1e-5)
+
+
+def test_layers_of_code_are_copied_as_any_other():
+    model = row(layers.Dense(6), layers.Lambda(lambda x: 2 * x), layers.Dense(3), shape=(5,))
+    x = examples(model)
+    student = compress(model, {"dense.*": 0.3})
+    assert_allclose(plain(student)(x), student(x), rtol=1e-5, atol=1e-5)
+    assert_allclose(plain(model)(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+class Halved(layers.Dense):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training) / 2
+
+
+class HalvedImage(layers.Conv2D):
+    def call(self, inputs):
+        return super().call(inputs) / 2
+
+
+@pytest.mark.parametrize(
+    "model",
+    [row(Halved(9), Halved(3), shape=(5,)), row(HalvedImage(9, 1), HalvedImage(3, 1))],
+    ids=["dense", "conv"],
+)
+def test_layers_of_derived_classes_stay_apart(model):
+    made = plain(model)
+    assert [type(layer) for layer in made.layers[1:]] == [type(layer) for layer in model.layers]
+    assert_allclose(made(examples(model)), model(examples(model)), rtol=1e-5, atol=1e-5)

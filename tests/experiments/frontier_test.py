@@ -1,14 +1,18 @@
 import contextlib
 import dataclasses
+import importlib
 import json
 import pickle
+import sys
+import tempfile
 
+import keras
 import numpy as np
 import pytest
 from smallest import tiny_config, tiny_teacher, untimed
 from smallest_runs import export_nothing, no_time
 
-from kegnet_tf import experiments, export, runs
+from kegnet_tf import experiments, export, runs, teachers
 from kegnet_tf.runs import pictures, read_json
 
 
@@ -78,6 +82,52 @@ def test_students_of_all_ratios_stand_beside_the_teacher_and_are_found_again(run
     more = experiments.frontier(run, [2.0, 1.5, 1.25], executor=Elsewhere())
     assert {path: path.stat().st_mtime_ns for path in kept} == before
     assert untimed(more.content)["files"][2:] == untimed(made.content)["files"][1:]
+
+
+MINE = """
+import keras
+class Mine(keras.layers.Layer):
+    def call(self, x):
+        return x
+"""
+
+
+class Away(Elsewhere):
+    """A cluster whose workers are in another folder, and know no modules of the user's."""
+
+    def check(self):
+        pass
+
+    @contextlib.contextmanager
+    def opened(self):
+        def execute(function, tasks):
+            tasks, before = [*tasks], [*sys.path]
+            with contextlib.chdir(tempfile.gettempdir()):
+                for task in tasks:
+                    sys.path[:] = [path for path in before if not path.endswith("/home")]
+                    sys.modules.pop("mine", None)
+                    yield function(*pickle.loads(pickle.dumps(task)))
+            sys.path[:] = before
+
+        yield execute
+
+
+@pytest.mark.slow
+def test_relative_paths_and_own_modules_mean_the_same_on_workers(run, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "mine.py").write_text(MINE)
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    mine, model = importlib.import_module("mine"), tiny_teacher()
+    outputs = mine.Mine()(model.outputs[0])
+    keras.Model(model.inputs, keras.layers.Dense(3)(outputs)).save("teacher.keras")
+    loading = teachers.Loading(custom_objects=("mine:Mine",))
+    config = tiny_config(num_generators=1)
+    run = runs.Run(config, "run", teacher="teacher.keras", loading=loading)
+    made = experiments.frontier(run, [2.0], executor=Away("ray"))
+    assert list(made.content["parameters"]) == ["ratio2"]
+    assert (home / "run" / "frontier" / "ratio2" / "export.json").exists()
 
 
 def rows(name, accuracy=None):

@@ -180,3 +180,12 @@ def test_latency_is_the_median_in_milliseconds(monkeypatch):
     clock = iter(np.repeat(np.cumsum([0.0, *seconds]), 2)[1:-1])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     assert export.latency(lambda batch: batch, None, repeats=3) == pytest.approx(2.0)
+
+
+def test_code_in_a_file_answers_only_where_it_is_let_in(tmp_path):
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: 2 * x)]).save(path)
+    with pytest.raises(ValueError, match="`model` must hold no Lambda layers"):
+        export.predictor(path)
+    predict = export.predictor(path, safe_mode=False)
+    assert_allclose(predict(np.ones((3, 4), np.float32)), np.full((3, 4), 2.0))

@@ -66,3 +66,13 @@ def test_file_that_is_no_record_is_refused_with_its_path(tmp_path, text):
 def test_folder_without_a_record_is_an_oserror(tmp_path):
     with pytest.raises(OSError, match=r"export\.json"):
         export.ExportRecord.read(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../a.tflite", "/tmp/a.tflite", "a/b.tflite", "..", ""])
+@pytest.mark.parametrize("rows", ["exports", "rivals"])
+def test_row_whose_file_lies_elsewhere_is_refused_in_one_line(tmp_path, path, rows):
+    row = export.ExportedFile("litert_float32", 1, path, 10)
+    dataclasses.replace(RECORD, **{rows: [row]}).write(tmp_path)
+    with pytest.raises(ValueError, match="is no name of a file in it") as raised:
+        export.ExportRecord.read(tmp_path)
+    assert "\n" not in str(raised.value)

@@ -102,3 +102,25 @@ def test_teacher_without_a_layer_to_squeeze_has_a_curve_of_itself_alone(tmp_path
     run = HereRun(tiny_config(), tmp_path, teacher=teacher)
     found = run.draw_curve()
     assert ([point.ratio for point in found.points], found.layers, found.chosen) == ([1], [], 1)
+
+
+def test_curve_of_a_table_depends_on_how_its_rows_are_chosen(tmp_path):
+    keras.utils.set_random_seed(0)
+    teacher = keras.Sequential([keras.Input((5,)), keras.layers.Dense(9), keras.layers.Dense(3)])
+    asked, found = {}, {}
+    for balanced in (False, True):
+        config = tiny_config(**{"synthesis.balanced": balanced})
+        run = HereRun(config, tmp_path, teacher=teacher)
+        run.draw_curve()
+        asked[balanced] = read_json(tmp_path / "figures" / "curve.json")["made_of"]
+        found[balanced] = run.curve.points
+    assert found[False] != found[True]
+    assert asked[False] != asked[True]
+
+
+def test_wrong_preset_is_refused_before_a_curve_is_drawn(tmp_path):
+    run = run_of(tmp_path / "run", **{"data.mean": (0.5, 0.5), "data.std": (0.5, 0.5)})
+    with pytest.raises(ValueError, match="`mean` must hold one number") as raised:
+        run.draw_curve()
+    assert "\n" not in str(raised.value)
+    assert not run.workdir.exists()

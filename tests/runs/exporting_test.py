@@ -218,3 +218,17 @@ def test_process_that_dies_while_it_converts_is_an_oserror(run):
     with pytest.raises(OSError, match="student-kegnet-0.keras could not be exported: The process"):
         deploy(run)
     assert not (run.workdir / "export").exists()
+
+
+@pytest.mark.slow
+def test_student_with_code_in_it_is_exported_where_that_is_let_in(tmp_path):
+    layers = [keras.layers.Lambda(lambda x: 2 * x), keras.layers.Dense(3)]
+    keras.Sequential([keras.Input((4,)), *layers]).save(tmp_path / "s.keras")
+    x = np.ones((2, 4), np.float32)
+    given = {"folder": tmp_path / "export", "x": x, "formats": ("litert_float32",)}
+    with pytest.raises(ValueError, match="`student` must hold no Lambda layers"):
+        exporting.convert_here(tmp_path / "s.keras", teachers.Loading(), **given)
+    trusted = teachers.Loading(safe_mode=False)
+    rows = exporting.convert_apart(tmp_path / "s.keras", trusted, **given)
+    assert [row.agreement for row in rows] == [1.0] * 4
+    assert rows[-1].path == "student.keras"

@@ -120,6 +120,13 @@ def test_teacher_that_cannot_be_saved_is_told_and_the_student_stands_alone(run, 
     report = runs.Report.read(write(run))
     assert "Warning: no files of the teacher: no class of that name." in caplog.messages
     assert (report.rivals, len(report.exports)) == ([], 1)
+    np.testing.assert_array_equal(rival.answers(run, run.unseen[0]), run.unseen[1].argmax(1))
+    opened, record = runs.Run.open(run.workdir), run.rivals  # a student stands for its teacher
+    assert opened.rivals is None
+    assert rival.answers(opened, run.unseen[0]) is None
+    wrong = run.student_path(report.students[1])
+    opened.rivals, opened.classifier = record, keras.saving.load_model(wrong)
+    assert rival.answers(opened, run.unseen[0]) is None
     assert not list((run.workdir / "teacher").glob("*.keras"))
 
 
@@ -129,6 +136,17 @@ def test_somebody_elses_folder_is_refused_before_any_work(run):
     with pytest.raises(ValueError, match="`output` must be a folder that is new or empty"):
         run.check()
     assert [path.name for path in (run.workdir / "teacher").iterdir()] == ["thesis.txt"]
+
+
+def test_teachers_file_that_lies_elsewhere_is_never_opened(run, monkeypatch):
+    record, folder = run.rivals, run.workdir / "teacher"
+    (row,) = record.exports
+    (run.workdir / row.path).write_text("no model")
+    dataclasses.replace(record, exports=[dataclasses.replace(row, path=f"../{row.path}")]).write(
+        folder
+    )
+    monkeypatch.setattr(export, "predictor", None)  # would fail
+    assert runs.teacher_files(run.workdir) is None
 
 
 @pytest.mark.slow
