@@ -8,7 +8,7 @@ import keras
 import ml_collections
 
 from kegnet_tf import export, teachers
-from kegnet_tf.runs import budgets, costs, lock, manifest, memory, plans, progress
+from kegnet_tf.runs import budgets, costs, initial_students, lock, manifest, memory, plans, progress
 from kegnet_tf.runs.run import Run
 
 logger = logging.getLogger(__name__)
@@ -80,10 +80,11 @@ def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bo
 
 def _shape(run):
     shape, classes = run.teacher.input_shape[1:], run.teacher.output_shape[-1]
-    kind, students = keras.layers.BatchNormalization, [*run.initial.values()]
-    norms = any(any(teachers.layers_of_kind(each, kind)) for each in students)
-    size = classes + math.prod(shape)
-    return plans.Shape(size, len(students), images=len(shape) == 3, norms=norms)
+    students, kind = initial_students.foreseen(run), keras.layers.BatchNormalization
+    norms = any(any(teachers.layers_of_kind(each, kind)) for each in students.values())
+    count, searched = len(students), len(students.keys() - run.early.keys())
+    size, images = classes + math.prod(shape), len(shape) == 3
+    return plans.Shape(size, count, images=images, norms=norms, searched=searched)
 
 
 def _with(run, plan):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from kegnet_tf import teachers
+from kegnet_tf.runs import searching
 from kegnet_tf.runs.costs import Costs
 from kegnet_tf.runs.memory import FLOAT32
 from kegnet_tf.runs.progress import duration
@@ -24,12 +25,14 @@ class Shape:
         students: that are trained, for one arm and seed.
         images: whether an example is one.
         norms: whether students have BatchNorm.
+        searched: of these students, those whose size pilots tell.
     """
 
     example: int
     students: int
     images: bool
     norms: bool
+    searched: int = 0
 
     def pilots(self, config: ml_collections.ConfigDict) -> int:
         """How many pilots a student has at most, by the preset."""
@@ -80,6 +83,9 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
     held = costs.held + 4 * FLOAT32 * config.held_out * shape.example  # two sets, each twice
     step_bytes = costs.distillation.memory(batch) + drawn.memory(batch)
     tried = f", {count_pilots} pilots each" * bool(count_pilots)
+    searches = shape.searched * searching.MOST
+    sizes = searches * (min(searching.STEPS, own) * each + evaluated)
+    tried += f", {searches} pilots for sizes" * bool(searches)
     measured = trained + shape.students + 3
     return [
         Stage(
@@ -91,7 +97,7 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
         Stage(
             "students",
             f"{trained} of {own} steps of {batch}, {each:.2g} s a step{tried}",
-            trained * (own * each + learned.epochs * evaluated + pilots),
+            trained * (own * each + learned.epochs * evaluated + pilots) + sizes,
             held + step_bytes,
         ),
         Stage(

@@ -36,6 +36,17 @@ def test_plan_adds_up_steps_pilots_and_what_is_held():
     assert "3 pilots each" in students.work
 
 
+def test_plan_counts_the_pilots_that_search_for_a_size_once_a_student():
+    config, each = tiny_config(num_seeds=2), costs(0.01)
+    config.distillation.update(epochs=3, steps_per_epoch=200)
+    seconds = [
+        plans.stages(config, each, plans.Shape(3082, 3, True, True, searched=count))[1].seconds
+        for count in (0, 2)
+    ]
+    pilot = 400 * 8 * 0.007 + 16 * 0.002  # as above; `searching.STEPS` of them
+    assert seconds[1] - seconds[0] == pytest.approx(2 * 4 * pilot)
+
+
 @pytest.mark.parametrize(
     ("loss", "mode", "images", "norms", "count"),
     [

@@ -72,6 +72,21 @@ def test_folder_that_was_begun_without_a_plan_goes_on_without_one(measured, tmp_
     assert text.endswith("was begun without a plan, and goes on.")
 
 
+def test_student_that_is_searched_for_is_planned_without_generators(tmp_path, monkeypatch):
+    class Untrained(Run):
+        @property
+        def generators(self):
+            raise AssertionError("A plan comes before all training.")
+
+    monkeypatch.setattr(costs, "fitted", lambda *_: Cost(0.0, 0.1, 0.0, 1e3))
+    config = tiny_config()
+    config.students = {"student": {"target_ratio": 2.0}, "searched": {"max_loss": 1.0}}
+    run = Untrained(config, tmp_path / "run", teacher=tiny_teacher())
+    text = planning.carry_out(run, only_plan=True)
+    assert "students: 2 of 2 steps of 8, 0.9 s a step, 4 pilots for sizes, " in text
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_steps_of_a_run_are_measured():
     run = Run(tiny_config(), "nowhere", teacher=tiny_teacher())
