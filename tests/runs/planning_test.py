@@ -66,9 +66,7 @@ class Halted(Run):
         raise KeyboardInterrupt
 
 
-def test_interrupted_run_goes_on_by_its_plan_and_measures_nothing_again(
-    measured, tmp_path
-):
+def test_interrupted_run_goes_on_by_its_plan_and_measures_nothing_again(measured, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         planning.carry_out(tiny(tmp_path / "run", Halted), minutes=20)
     assert len(measured) == 1
