@@ -14,6 +14,7 @@ from kegnet_tf.runs.progress import duration
 RECOGNITION = 1000  # rows that tell how well a generator is recognised
 PILOT_STEPS = 100  # of distillation.pilots
 EXPORT_SECONDS = 6.0  # of a file and its twin; ours, LeNet5 on two busy cores
+EXPORTED = 2  # models: a student, and the teacher beside it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,7 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
         Stage(
             "measuring, export",
             f"{config.held_out} held-out examples, {len(config.export.formats)} formats",
-            measured * evaluated + EXPORT_SECONDS * (1 + len(config.export.formats)),
+            measured * evaluated + EXPORTED * EXPORT_SECONDS * (1 + len(config.export.formats)),
             held + drawn.memory(min(config.held_out, teachers.rows_at_once((shape.example,), 256))),
         ),
     ]
