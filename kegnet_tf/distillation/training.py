@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
@@ -119,7 +120,9 @@ def _fit(
         def data(start):
             return given.skip(start)
 
-    batch_size = data(start=0).element_spec[0].shape[0] or 0  # 0: not known
+    data, batch_size = functools.cache(data), 0  # a stream may draw a whole set to begin with
+    if devices.strategy:  # 0: not known
+        batch_size = data(start=0).element_spec[0].shape[0] or 0
     schedule, weight = (
         keras.optimizers.schedules.CosineDecay(start, epochs * steps)
         for start in (settings.learning_rate, settings.feature_weight)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import ml_collections
 
-from kegnet_tf.runs import memory, records
+from kegnet_tf.runs import claiming, memory, records
 from kegnet_tf.runs.costs import Costs
 from kegnet_tf.runs.plans import PILOT_STEPS, Shape, gibibytes, seconds, stages
 
@@ -25,6 +25,9 @@ def fit(
     shape: Shape,
     minutes: float = 0.0,
     free: float | None = None,
+    *,
+    begun: bool = False,
+    binding: bool = True,
 ) -> dict[str, object]:
     """Settings that bring a run into the memory at hand, and into a budget of time.
 
@@ -39,6 +42,8 @@ def fit(
         shape: of its models.
         minutes: that the run may take; 0 for any.
         free: bytes that the process may hold; None for what the machine has.
+        begun: whether generators have begun, so that their settings stay.
+        binding: whether a run that needs more than `minutes` is refused, and not cut to its least.
 
     Returns:
         What changes, by dotted key.
@@ -51,7 +56,7 @@ def fit(
     for cut in _memory_cuts(fitted):
         if _bytes(fitted, costs, shape) <= SHARE * free:
             break
-        fitted.update_from_flattened_dict(cut)
+        fitted.update_from_flattened_dict(_allowed(cut, begun))
     needed = _bytes(fitted, costs, shape)
     if needed > SHARE * free:
         raise ValueError(
@@ -60,23 +65,44 @@ def fit(
             "example."
         )
     if minutes:
-        _fit_time(fitted, costs, shape, 60.0 * minutes)
+        _fit_time(fitted, costs, shape, 60.0 * minutes, begun)
+        least = seconds(stages(fitted, costs, shape)) / 60
+        if binding and least > minutes:
+            raise ValueError(
+                f"`minutes` must be at least {math.ceil(least)} for this teacher on this machine. "
+                f"Received: {minutes:g}."
+            )
     before, after = (_flat(each) for each in (config, fitted))
     return {key: value for key, value in after.items() if before[key] != value}
 
 
-def _fit_time(config, costs, shape, budget):
+def of_generators(key: str) -> bool:
+    """Whether generators depend on a setting, by its dotted key; on how many they are, too."""
+    return key.partition(".")[0] in (*claiming.EXTRACTION, "num_generators")
+
+
+def _allowed(cut, begun):
+    return {key: value for key, value in cut.items() if not (begun and of_generators(key))}
+
+
+def _fit_time(config, costs, shape, budget, begun):
+    """Cuts until the budget is kept, or to the least."""
+
     def fits():
         return seconds(stages(config, costs, shape)) <= budget
 
     for cut in _time_cuts(config, costs, shape, budget):
         if fits():
             return
-        config.update_from_flattened_dict(cut)
+        config.update_from_flattened_dict(_allowed(cut, begun))
     if fits():
         return
     whole = {name: config[name].epochs * config[name].steps_per_epoch for name in FEWEST_STEPS}
-    for count in sorted({config.num_generators, 3, 2}, reverse=True):
+    enough, fewer = min(ENOUGH_STEPS, whole["extraction"]), {3, 2}
+    if begun:
+        enough, fewer = 0, set()
+        del whole["extraction"]
+    for count in sorted({config.num_generators} | fewer, reverse=True):
         config.num_generators = min(config.num_generators, count)
         _scale(config, whole, 1.0)
         low, high = 0.0, 1.0
@@ -86,14 +112,8 @@ def _fit_time(config, costs, shape, budget):
             low, high = (share, high) if fits() else (low, share)
         _scale(config, whole, low)
         steps = config.extraction.epochs * config.extraction.steps_per_epoch
-        if fits() and steps >= min(ENOUGH_STEPS, whole["extraction"]):
+        if fits() and steps >= enough:
             return
-    if not fits():
-        least = seconds(stages(config, costs, shape))
-        raise ValueError(
-            f"`minutes` must be at least {math.ceil(least / 60)} for this teacher on this machine. "
-            f"Received: {budget / 60:g}."
-        )
 
 
 def _scale(config, whole, share):

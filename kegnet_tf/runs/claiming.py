@@ -69,6 +69,12 @@ def claim(folder: pathlib.Path, identity: Mapping) -> None:
     manifest.keep(folder, {_CONFIG: manifest.text_of({"layout": LAYOUT, **identity})})
 
 
+def begun(folder: pathlib.Path) -> bool:
+    """Whether generators were trained in a folder, or began to be."""
+    patterns = "*.json", "*.backup.npz"
+    return any(any((folder / "generators").glob(pattern)) for pattern in patterns)
+
+
 def read_identity(folder: pathlib.Path) -> dict:
     """What `claim` wrote to a folder.
 
@@ -103,12 +109,7 @@ def _spoilt(config, files):
 
 def _compared(folder, before, now):
     """(before, now) of what must not differ."""
-    trained = [
-        path
-        for pattern in ("*.json", "*.backup.npz")
-        for path in (folder / "generators").glob(pattern)
-    ]
-    sides = []
+    trained, sides = begun(folder), []
     for identity in (before, {"layout": LAYOUT, **records.plain(now)}):
         side = {key: value for key, value in identity.items() if key != "config"}
         if trained:

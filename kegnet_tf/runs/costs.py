@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kegnet_tf import distillation, extraction, teachers
-from kegnet_tf.runs import memory
+from kegnet_tf.runs import initial_students, memory
 
 ROWS = 2  # of the first steps that are measured
 SECONDS = 2.0  # that a measured step is to last at most; ours
@@ -152,7 +152,8 @@ def _drawing(run, generators):
 
 def _distillation(run):
     """The step of the largest student, in training mode, beside its teacher's features if asked."""
-    largest = max(run.initial.values(), key=lambda each: each.count_params())
+    students = initial_students.foreseen(run).values()
+    largest = max(students, key=lambda each: each.count_params())
     student = teachers.standardised(teachers.load(largest, output="logits"))
     settings = run.distillation_settings
     shape, classes = run.teacher.input_shape[1:], run.teacher.output_shape[-1]

@@ -49,7 +49,7 @@ def presets() -> list[str]:
     return sorted(names - {"base", "__init__", "__pycache__"})
 
 
-def run(main: Callable[[ConfigDict], str | None]) -> None:
+def run(main: Callable[[ConfigDict], str | None], *jobs: Sequence[str]) -> None:
     """Parses flags, with `--config` the preset of `--dataset`, and calls `main`.
 
     Standard output gets what `main` returns and nothing else: the library's notes, and all that
@@ -59,6 +59,7 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
 
     Args:
         main: function of the configuration and nothing else; returns the text, or None for none.
+        *jobs: names of flags that none of the other jobs has a use for.
     """
 
     def call(argv):
@@ -66,6 +67,10 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
         try:
             if len(argv) > 1:
                 raise ValueError(f"Flags must start with `--`. Received: {argv[1]!r}.")
+            asked = [[name for name in names if flags.FLAGS[name].value] for names in jobs]
+            first = [names[0] for names in asked if names]
+            if len(first) > 1:
+                raise ValueError(f"`{first[0]}` must come without --{first[1]}. Received: both.")
             with _stdout_kept(), progress.stage("At work"):
                 text = main(_config())
             if text is not None:
@@ -86,8 +91,7 @@ def run(main: Callable[[ConfigDict], str | None]) -> None:
 
 def devices() -> dict[str, str]:
     """What `--strategy` and `--mixed_precision` override, by dotted key."""
-    given = (flag for flag in (_STRATEGY, _PRECISION) if flag.value)
-    return {f"devices.{flag.name}": flag.value for flag in given}
+    return {f"devices.{flag.name}": flag.value for flag in (_STRATEGY, _PRECISION) if flag.value}
 
 
 def overrides(section: str) -> dict[str, object]:
@@ -104,12 +108,8 @@ def overrides(section: str) -> dict[str, object]:
     """
     given = config_flags.get_override_values(flags.FLAGS["config"])
     others = [f"config.{key}" for key in given if not key.startswith(f"{section}.")]
-    others += [
-        name
-        for name in ("dataset", "quick", "recipe", "strategy", "mixed_precision")
-        + ("input_mean", "input_std")
-        if flags.FLAGS[name].present
-    ]
+    names = "dataset", "quick", "recipe", "strategy", "mixed_precision", "input_mean", "input_std"
+    others += [name for name in names if flags.FLAGS[name].present]
     if others:
         raise ValueError(
             f"`{others[0]}` must stay away: the run's own preset counts, and only "

@@ -38,6 +38,18 @@ def compressed(run) -> dict[str, keras.Model]:
     return students
 
 
+def foreseen(run) -> dict[str, keras.Model]:
+    """All students by name before there are generators: for those to be searched, the teacher.
+
+    Args:
+        run: a `Run`.
+    """
+    if run.given_student:
+        return run.early
+    names = checks.chosen(run.chosen_students, run.config.students)
+    return {name: run.early.get(name, run.classifier) for name in names}
+
+
 def searched(run) -> dict[str, keras.Model]:
     """The others, for which there are generators by now.
 

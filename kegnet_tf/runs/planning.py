@@ -5,26 +5,41 @@ import logging
 import math
 
 import keras
-import ml_collections
 
 from kegnet_tf import export, teachers
-from kegnet_tf.runs import budgets, costs, lock, manifest, memory, plans, progress
+from kegnet_tf.runs import (
+    budgets,
+    claiming,
+    costs,
+    initial_students,
+    lock,
+    manifest,
+    memory,
+    plans,
+    progress,
+    records,
+)
 from kegnet_tf.runs.run import Run
 
 logger = logging.getLogger(__name__)
 NAME = "plan.json"
+# What of a run is the same by any plan, once it was asked for.
+_SAME = ("classifier", "teacher", "teacher_digest", "given_student", "real", "curve", "early")
 QUICK_MINUTES = 25.0  # of a short form, which is "to see every stage once"; ours
 
 
-def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
+def planned(run: Run, minutes: float = 0.0, quick: bool = False) -> tuple[dict | None, Run, str]:
     """Measures what a run would cost, and cuts what this machine or the budget cannot hold.
 
     A folder that was planned with the same settings keeps its plan, so that an interrupted run goes
-    on with it; one that was begun without is left as it is. Nothing is written.
+    on with it. Where generators were begun, theirs stay as they were planned, whatever else is to
+    change, and without a plan all is left as it is. Nothing is written.
 
     Args:
         run: a `Run`.
-        minutes: that it may take; 0 for any.
+        minutes: that it may take; 0 for any, or for `QUICK_MINUTES` in its short form, which takes
+            more where that is the least.
+        quick: whether its preset is in its short form.
 
     Returns:
         (plan, run, text): what is to be kept, or None; the run to be made, of the settings that
@@ -33,22 +48,27 @@ def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
     Raises:
         ValueError: as from `Run.check` and `budgets.fit`.
     """
-    asked = {"config": json.loads(run.config.to_json()), "minutes": minutes}
+    budget = minutes or QUICK_MINUTES * quick
+    asked = {"config": json.loads(run.config.to_json()), "minutes": budget}
     asked["teacher"] = run.teacher_digest
     kept = _read(run.workdir)
     if kept is not None and kept["asked"] == asked:
-        return kept, _with(run, kept), f"As planned before:\n{kept['text']}"
-    if (run.workdir / "config.json").exists() and kept is None:
+        return kept, _with(run, kept["changes"]), f"As planned before:\n{kept['text']}"
+    begun, changes = claiming.begun(run.workdir), {}
+    if begun and kept is None:
         return None, run, f"{run.workdir} was begun without a plan, and goes on."
+    if begun:
+        changes = _of_generators(kept, asked)
+        run = _with(run, changes)
     run.check()
     with progress.stage("Plan: a step of each stage is measured"):
         measured = costs.measure(run)
     shape, free = _shape(run), memory.free()
-    changes = budgets.fit(run.config, measured, shape, minutes, free)
-    fitted = _changed(run.config, changes)
-    text = plans.table(plans.stages(fitted, measured, shape), changes, free)
-    plan = {"asked": asked, "changes": changes, "text": text}
-    return plan, _with(run, plan), text
+    how = {"begun": begun, "binding": bool(minutes)}
+    changes |= budgets.fit(run.config, measured, shape, budget, free, **how)
+    run = _with(run, changes)
+    text = plans.table(plans.stages(run.config, measured, shape), changes, free)
+    return {"asked": asked, "changes": changes, "text": text}, run, text
 
 
 def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bool = False) -> str:
@@ -56,8 +76,8 @@ def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bo
 
     Args:
         run: a `Run`.
-        minutes: that it may take; 0 for any, or for `QUICK_MINUTES` in its short form.
-        quick: whether its preset is in its short form.
+        minutes: as in `planned`, and so is `quick`.
+        quick: same as above.
         only_plan: whether to stop with the plan, before anything is written.
 
     Returns:
@@ -66,7 +86,7 @@ def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bo
     Raises:
         OSError, ValueError: as in `planned` and `Run.report`.
     """
-    plan, run, text = planned(run, minutes or QUICK_MINUTES * quick)
+    plan, run, text = planned(run, minutes, quick)
     if only_plan:
         return text
     logger.info("%s\n", text)
@@ -80,22 +100,31 @@ def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bo
 
 def _shape(run):
     shape, classes = run.teacher.input_shape[1:], run.teacher.output_shape[-1]
-    kind, students = keras.layers.BatchNormalization, [*run.initial.values()]
-    norms = any(any(teachers.layers_of_kind(each, kind)) for each in students)
-    size = classes + math.prod(shape)
-    return plans.Shape(size, len(students), images=len(shape) == 3, norms=norms)
+    students, kind = initial_students.foreseen(run), keras.layers.BatchNormalization
+    norms = any(any(teachers.layers_of_kind(each, kind)) for each in students.values())
+    count, searched = len(students), len(students.keys() - run.early.keys())
+    size, images = classes + math.prod(shape), len(shape) == 3
+    return plans.Shape(size, count, images=images, norms=norms, searched=searched)
 
 
-def _with(run, plan):
-    """The same run with the settings of a plan."""
-    config = _changed(run.config, plan["changes"])
-    return Run(config, run.workdir, students=run.chosen_students, **run.given)
+def _of_generators(plan, asked):
+    """What a plan changed of generators, where no other setting is asked for by now."""
+    before, now = (records.flat(each["config"]) for each in (plan["asked"], asked))
+    return {
+        key: value
+        for key, value in plan["changes"].items()
+        if budgets.of_generators(key) and before.get(key) == now.get(key)
+    }
 
 
-def _changed(config: ml_collections.ConfigDict, changes):
-    changed = config.copy_and_resolve_references()
-    changed.update_from_flattened_dict(changes)
-    return changed
+def _with(run, changes):
+    """The same run with other settings by a plan, and all that it knows already."""
+    config = run.config.copy_and_resolve_references()
+    config.update_from_flattened_dict(changes)
+    made = type(run)(config, run.workdir, students=run.chosen_students, **run.given)
+    vars(made).update({name: vars(run)[name] for name in _SAME if name in vars(run)})
+    made.also = run.also
+    return made
 
 
 def _read(folder):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from kegnet_tf import teachers
+from kegnet_tf.runs import searching
 from kegnet_tf.runs.costs import Costs
 from kegnet_tf.runs.memory import FLOAT32
 from kegnet_tf.runs.progress import duration
@@ -13,6 +14,7 @@ from kegnet_tf.runs.progress import duration
 RECOGNITION = 1000  # rows that tell how well a generator is recognised
 PILOT_STEPS = 100  # of distillation.pilots
 EXPORT_SECONDS = 6.0  # of a file and its twin; ours, LeNet5 on two busy cores
+EXPORTED = 2  # models: a student, and the teacher beside it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +26,14 @@ class Shape:
         students: that are trained, for one arm and seed.
         images: whether an example is one.
         norms: whether students have BatchNorm.
+        searched: of these students, those whose size pilots tell.
     """
 
     example: int
     students: int
     images: bool
     norms: bool
+    searched: int = 0
 
     def pilots(self, config: ml_collections.ConfigDict) -> int:
         """How many pilots a student has at most, by the preset."""
@@ -80,6 +84,9 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
     held = costs.held + 4 * FLOAT32 * config.held_out * shape.example  # two sets, each twice
     step_bytes = costs.distillation.memory(batch) + drawn.memory(batch)
     tried = f", {count_pilots} pilots each" * bool(count_pilots)
+    searches = shape.searched * searching.MOST
+    sizes = searches * (min(searching.STEPS, own) * each + evaluated)
+    tried += f", {searches} pilots for sizes" * bool(searches)
     measured = trained + shape.students + 3
     return [
         Stage(
@@ -91,13 +98,13 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
         Stage(
             "students",
             f"{trained} of {own} steps of {batch}, {each:.2g} s a step{tried}",
-            trained * (own * each + learned.epochs * evaluated + pilots),
+            trained * (own * each + learned.epochs * evaluated + pilots) + sizes,
             held + step_bytes,
         ),
         Stage(
             "measuring, export",
             f"{config.held_out} held-out examples, {len(config.export.formats)} formats",
-            measured * evaluated + EXPORT_SECONDS * (1 + len(config.export.formats)),
+            measured * evaluated + EXPORTED * EXPORT_SECONDS * (1 + len(config.export.formats)),
             held + drawn.memory(min(config.held_out, teachers.rows_at_once((shape.example,), 256))),
         ),
     ]

@@ -41,7 +41,8 @@ class Stage:
             done: steps since the start of the stage, in this process or before.
             metrics: by name.
         """
-        self.first = self.first or (done, self.clock())
+        if self.first is None or done <= self.first[0]:  # pilots tell step 0 as long as they last
+            self.first = (done, self.clock())
         self.done = done
         self.measured = ", ".join(
             f"{text} {metrics[name]:.3g}" for name, text in _SHOWN.items() if name in metrics

@@ -8,6 +8,7 @@ from kegnet_tf.runs import curves, progress, records, streams
 
 logger = logging.getLogger(__name__)
 STEPS = 400  # of a pilot; ours
+MOST = len(curves.RATIOS).bit_length()  # pilots of a search, by bisection
 
 
 def ratio(run, name: str) -> float:

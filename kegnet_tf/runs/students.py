@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import glob
 import hashlib
 import json
 import logging
@@ -114,7 +115,8 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
         kept = {each: getattr(result, each) for each in _TRAINED}
         save = teachers.unstandardised(student).save
         records.write(path, kept, made, {f"{path.stem}.keras": save})
-        distillation.remove_backup(_backup(path, made))
+        for backup in _backups(path):  # those of other settings too, which nothing goes on from
+            distillation.remove_backup(backup)
     how = {"argument": "workdir", "safe_mode": run.loading.safe_mode}
     model = teachers.read_model(path.with_suffix(".keras"), **how)
     found = StudentResult(**{each: kept[each] for each in _TRAINED})
@@ -126,6 +128,12 @@ def _backup(path, made):
     settings = json.dumps(records.plain(made), sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()
     return path.with_name(f"{path.stem}.{digest[:16]}.backup.npz")
+
+
+def _backups(path):
+    """All that are left of a student's trainings, and of their pilots."""
+    name = f"{glob.escape(path.stem)}.{'[0-9a-f]' * 16}.backup*.npz"
+    return sorted(path.parent.glob(name))
 
 
 @progress.stage("Students, measured")

@@ -25,7 +25,7 @@ def test_plan_adds_up_steps_pilots_and_what_is_held():
     config = tiny_config(num_generators=3)
     config.distillation.update(loss="auto", batch_norm="auto")
     config.extraction.update(epochs=2, steps_per_epoch=5, batch_size=10)
-    generators, students, _ = plans.stages(config, costs(0.01), IMAGES)
+    generators, students, measuring = plans.stages(config, costs(0.01), IMAGES)
     # 3 generators of 10 steps of 10 rows, .01 s each, and 1,000 rows drawn at .002 s to know them.
     assert generators.seconds == pytest.approx(3 * (10 * 0.1 + 1000 * 0.002))
     assert generators.bytes == pytest.approx(GIB + 10e6)
@@ -34,6 +34,19 @@ def test_plan_adds_up_steps_pilots_and_what_is_held():
     expected = 2 * step + evaluation + 3 * (100 * step + evaluation)
     assert students.seconds == pytest.approx(expected)
     assert "3 pilots each" in students.work
+    # A SavedModel and one format, of the student and of its teacher; five times 16 rows are drawn.
+    assert measuring.seconds == pytest.approx(2 * 2 * plans.EXPORT_SECONDS + 5 * evaluation)
+
+
+def test_plan_counts_the_pilots_that_search_for_a_size_once_a_student():
+    config, each = tiny_config(num_seeds=2), costs(0.01)
+    config.distillation.update(epochs=3, steps_per_epoch=200)
+    seconds = [
+        plans.stages(config, each, plans.Shape(3082, 3, True, True, searched=count))[1].seconds
+        for count in (0, 2)
+    ]
+    pilot = 400 * 8 * 0.007 + 16 * 0.002  # as above; `searching.STEPS` of them
+    assert seconds[1] - seconds[0] == pytest.approx(2 * 4 * pilot)
 
 
 @pytest.mark.parametrize(

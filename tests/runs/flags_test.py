@@ -157,6 +157,26 @@ def test_wrong_flag_is_one_line_and_exit_code_1(call, argument, words):
     assert words in errors
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frontier=2", "--minutes=5"], "`frontier` must come without --minutes."),
+        (["--curve", "--plan"], "`curve` must come without --plan."),
+        (["--curve", "--frontier=2"], "`curve` must come without --frontier."),
+    ],
+)
+def test_flags_of_two_jobs_are_one_line_and_nothing_is_loaded(execute, arguments, message):
+    source = f"""
+import runpy, sys
+sys.modules["tensorflow"] = None  # its import fails
+runpy.run_path({str(ROOT / "bin" / "kegnet")!r}, run_name="__main__")
+"""
+    code, output, errors = execute(source, "--dataset=mnist", *arguments)
+    assert (code, output) == (1, "")
+    assert errors.endswith(f"{message} Received: both.\n")
+    assert errors.count("\n") == 1
+
+
 @pytest.mark.parametrize("error", ["ValueError", "OSError"])
 def test_bad_input_is_one_line_and_exit_code_1(call, error):
     assert call(main=f"raise {error}('`x` must\\n be y.')") == [1, "", "-c: `x` must be y.\n"]

@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_peak_memory_is_that_of_a_call_alone():
         1 << 26, rel=0.2
     )
     assert len(held) == 1 << 25
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_peak_memory_is_told_where_the_system_does_not_count(monkeypatch, forgets, tmp_path):
+    def path(name):  # a system without /proc, or one that forgets nothing
+        if forgets and name.endswith("status"):
+            (tmp_path / "status").write_text("VmHWM:\t900000000 kB\n")
+        return tmp_path / ("" if not forgets else name.rpartition("/")[2])
+
+    monkeypatch.setattr(memory.pathlib, "Path", path)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())  # no malloc_trim
+
+    def call():
+        held = bytearray(b"\1") * (1 << 26)
+        time.sleep(0.1)
+        del held
+
+    assert memory.peak_memory(call) == pytest.approx(1 << 26, rel=0.3)
 
 
 def test_process_may_hold_what_it_holds_and_what_is_free():

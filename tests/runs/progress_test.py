@@ -32,6 +32,15 @@ def test_stage_tells_steps_measures_and_the_time_that_its_own_pace_leaves():
     assert stage.line == "Generator 1 of 2: 300 of 300 steps, agreement on held-out data 0.9, 70 s"
 
 
+def test_time_left_does_not_count_what_pilots_took():
+    clock = Clock()
+    stage = progress.Stage("Student a", 100, clock)
+    for now, done in ((60.0, 0), (600.0, 0), (601.0, 1), (610.0, 10)):
+        clock.now = now
+        stage.tell(done, {})
+    assert stage.seconds_left == 90.0  # of a second each since the last pilot
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "1.5 min"), (7200, "2 h")]
 )

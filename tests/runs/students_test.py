@@ -42,6 +42,20 @@ def test_student_that_learns_tells_what_it_was_trained_with(run):
     assert kept["batch_norm"] == "inference"
 
 
+def test_finished_student_leaves_no_backup_of_any_settings(run):
+    folder, digest = run.paths["students"], "0123456789abcdef"
+    folder.mkdir()
+    backups = [
+        folder / f"{stem}.{digest}.backup{rest}.npz"
+        for stem in ("student-tucker-0", "student-tucker-1", "student2-tucker-0")
+        for rest in ("", ".pilots", ".pilots-logits-training-off")
+    ]
+    for path in backups:
+        path.touch()
+    run.train_student("student", "tucker", 0)
+    assert {*folder.glob("*.backup*")} == {*backups[3:]}
+
+
 def test_decomposed_student_stays_as_it_starts(run):
     student, result = run.train_student("student", "tucker", 0)
     for kept, start in zip(
