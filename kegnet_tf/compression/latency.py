@@ -1,4 +1,8 @@
-"""What layers and models take of time on this machine, as LiteRT files, measured."""
+"""What layers and models take of time on this machine, as LiteRT files, measured.
+
+Times are of the thread's own processor time, as in `export.latencies`: beside other jobs the clock
+on the wall says many times as much.
+"""
 
 import functools
 import pathlib
@@ -45,8 +49,8 @@ def together(models: Sequence[keras.Model]) -> list[float]:
     """
     calls = [_runner(_converted(model)) for model in models]
     best = [np.inf] * len(calls)
-    end = time.perf_counter() + MODEL_SECONDS * len(calls)
-    while time.perf_counter() < end:
+    end = time.thread_time() + MODEL_SECONDS * len(calls)
+    while time.thread_time() < end:
         for index, call in enumerate(calls):
             best[index] = min(best[index], _seconds(call))
     return [1e3 * seconds for seconds in best]
@@ -108,16 +112,16 @@ def _timed(before, after, window, size_in, size_out):
 def _called(before, after, window, size_in, size_out):
     call = _runner(file_of(before, after, window, size_in, size_out))
     call()
-    best, end = np.inf, time.perf_counter() + SECONDS
-    while time.perf_counter() < end:
+    best, end = np.inf, time.thread_time() + SECONDS
+    while time.thread_time() < end:
         best = min(best, _seconds(call))
     return 1e3 * best
 
 
 def _seconds(call):
-    started = time.perf_counter()
+    started = time.thread_time()
     call()
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def _runner(content):

@@ -21,12 +21,12 @@ def export_costs(
 ) -> list[dict]:
     """Measures the LiteRT files of one example at a time, and the teacher's beside them.
 
-    The teacher's are those of the run, in `teacher/` beside the folder. Where there are none, it is
+    The teacher's are those of the run, in its `teacher/`. Where there are none, it is
     converted in the formats that need no data. All files are timed in turns, so that a drift of the
     machine meets them alike, through LiteRT's interpreter with XNNPACK, its default.
 
     Args:
-        folder: an export, such as a run's `export/`.
+        folder: an export, such as a run's `export/` or `frontier/NAME/`.
         teacher: path of the run's teacher; "" for the one that ships for the run's preset. Not
             asked for where the run kept the teacher's files.
         steps: examples in one timed call.
@@ -81,10 +81,12 @@ def _kept(folder, record, teacher, loading):
     """(path, row, parameters) of the files that the run kept of its teacher; [] without."""
     if teacher:
         _load(teacher, record, loading)
-    kept = runs.teacher_files(folder.parent)
+    run = folder.resolve().parent
+    run = run.parent if run.name == runs.export_folder.SEVERAL else run
+    kept = runs.teacher_files(run)
     if not kept or kept.teacher_digest != record.teacher_digest:
         return []
-    place = folder.parent / "teacher"
+    place = run / "teacher"
     return [(place / file.path, file, kept.parameters) for file in _once(kept)]
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import ml_collections
 
+from kegnet_tf.distillation import PILOT_STEPS
 from kegnet_tf.runs import claiming, memory, records
 from kegnet_tf.runs.costs import Costs
-from kegnet_tf.runs.plans import PILOT_STEPS, Shape, gibibytes, seconds, stages
+from kegnet_tf.runs.plans import Shape, gibibytes, seconds, stages
 
 SHARE = 0.9  # of the free memory that a plan may need; ours
 LONG = 1.0  # seconds of a step above which a budget takes smaller batches first; ours

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import ml_collections
 
 from kegnet_tf import teachers
+from kegnet_tf.distillation import PILOT_STEPS
 from kegnet_tf.runs import searching
 from kegnet_tf.runs.costs import Costs
 from kegnet_tf.runs.memory import FLOAT32
 from kegnet_tf.runs.progress import duration
 
 RECOGNITION = 1000  # rows that tell how well a generator is recognised
-PILOT_STEPS = 100  # of distillation.pilots
 EXPORT_SECONDS = 6.0  # of a file and its twin; ours, LeNet5 on two busy cores
 EXPORTED = 2  # models: a student, and the teacher beside it
 

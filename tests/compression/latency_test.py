@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -93,6 +95,15 @@ def test_times_are_of_the_ranks_that_run_well_and_grow_with_the_work(name):
     sizes = np.array(layer.kernel.shape[-2:])
     assert ((timed < 4) | (timed % 4 == 0) | (timed == sizes)).all()
     assert np.isinf(times).any() or name == "logits"
+
+
+def test_times_are_the_threads_own_whatever_the_clock_on_the_wall_says(monkeypatch):
+    wall = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: 1e4 * wall())
+    layer = layers.Conv2D(40, 3)
+    layer.build((None, 20, 20, 24))
+    # 40 x 24 x 9 x 18 x 18 products, of which any processor makes more than 10 million in a second
+    assert 0 < latency.milliseconds(layer, [(None, 20, 20, 24)], None) < 280
 
 
 @pytest.mark.slow

@@ -53,7 +53,10 @@ def test_teacher_and_student_are_measured_side_by_side(folder):
 
 
 @pytest.mark.slow
-def test_teachers_files_that_the_run_kept_are_measured_in_place_of_a_new_one(folder, tmp_path):
+@pytest.mark.parametrize("name_of_export", ["export", "frontier/ratio2"])
+def test_teachers_files_that_the_run_kept_are_measured_in_place_of_a_new_one(
+    folder, name_of_export, tmp_path
+):
     place = shutil.copytree(folder, tmp_path / "run") / "teacher"
     place.mkdir()
     name = "teacher_dynamic_range_batch1.tflite"
@@ -63,7 +66,10 @@ def test_teachers_files_that_the_run_kept_are_measured_in_place_of_a_new_one(fol
     )
     own = export.ExportRecord.read(folder / "export")
     dataclasses.replace(own, parameters=8, exports=[kept]).write(place)
-    teacher, student = experiments.export_costs(tmp_path / "run" / "export", steps=1, repeats=1)
+    exported = tmp_path / "run" / name_of_export
+    if not exported.exists():
+        shutil.copytree(folder / "export", exported)
+    teacher, student = experiments.export_costs(exported, steps=1, repeats=1)
     assert (teacher["path"], teacher["parameters"], teacher["bytes"]) == (name, 8, 9)
     assert (student["path"], student["parameters"]) == ("student_float32_batch1.tflite", 7)
 

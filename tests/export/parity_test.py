@@ -161,7 +161,7 @@ def test_ranges_of_an_exported_file_are_those_of_the_calibration_data(student, x
 def off_by(wrong):
     """Stands for `predictor`, and changes what it makes of the first example."""
 
-    def predictor(path):
+    def predictor(path, safe_mode):
         predict = export.saved_model_predictor(path.parent / "saved_model")
 
         def changed(batch):

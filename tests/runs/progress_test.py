@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -54,8 +55,9 @@ def test_log_gets_a_line_of_the_innermost_stage_before_it_was_silent_for_long(mo
     caplog.set_level(logging.INFO, "kegnet_tf")
     with progress.stage("Students"), progress.stage("Student a", 8) as stage:
         stage.tell(1, {"loss": 2.0})
-        while not caplog.messages:  # by a thread, whatever this one does
-            pass
+        end = time.monotonic() + 30.0
+        while not caplog.messages and time.monotonic() < end:  # by a thread, whatever this one does
+            time.sleep(0.01)
         stage.tell(8, {"loss": 1.0})
     assert caplog.messages[0] == "Student a: 1 of 8 steps, loss 2"
     assert caplog.messages[-1].startswith("Student a: 8 of 8 steps, loss 1")
