@@ -68,14 +68,14 @@ def retire(folder: pathlib.Path) -> None:
     """
     if not folder.exists():
         return
-    found = _read(folder)
-    gone = [*found.intact(folder), folder / _RECORD] if found else []
-    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    strangers = {*found} - {*gone}
+    record = _read(folder)
+    written = {*record.intact(folder), folder / _RECORD} if record else set()
+    there = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    strangers = {*there} - written
     if strangers:
         (folder,) = set_aside(f"holds {min(strangers).name}, which no export wrote,", folder)
         return
-    for path in gone:
+    for path in there:  # whatever else a record of a stranger may name
         path.unlink()
     for path in sorted(folder.rglob("*"), reverse=True):  # the innermost first
         path.rmdir()

@@ -1,8 +1,10 @@
 import dataclasses
+import json
 
 import pytest
 from smallest_runs import RECORD
 
+from kegnet_tf import export
 from kegnet_tf.runs import export_folder
 
 
@@ -66,3 +68,16 @@ def test_link_that_somebody_put_into_an_export_is_no_folder_of_ours(folder, tmp_
     assert (aside / "link").is_symlink()
     assert (aside / "labels.txt").read_text() == "labels.txt"
     assert (tmp_path / "pictures").is_dir()
+
+
+def test_file_elsewhere_that_a_forged_record_names_stays(folder, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    content = json.loads((folder / "export.json").read_text())
+    del content["sha256"]
+    content["files"]["../mine.txt"] = export.fingerprint(mine)
+    (folder / "export.json").write_text(json.dumps(export.sealed(content)))
+    assert mine in {path.resolve() for path in export.ExportRecord.read(folder).intact(folder)}
+    export_folder.retire(folder)
+    assert mine.read_text() == "mine"
+    assert not folder.exists()
