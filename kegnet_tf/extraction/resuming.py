@@ -155,7 +155,7 @@ class Backup(keras.callbacks.Callback):
             if shapes != [tuple(each.shape) for each in self.model.state]:
                 raise refusal(self.path, "it is of other networks")
             self._assign(self.restored)
-        return int(self.model.steps_done)
+        return int(self.model.steps_done.numpy())
 
     def keep(self) -> None:
         """Writes the state of now."""
@@ -204,7 +204,7 @@ def fit(
         callbacks = [*callbacks, backup]
     if told:
         callbacks = [*callbacks, Telling(told)]
-    epochs = int(trainer.epochs_done)
+    epochs = int(trainer.epochs_done.numpy())
     # Where several devices share a step, nothing is kept within an epoch, and no step is counted.
     steps = max(steps, epochs * steps_per_epoch)
     trainer.skip = steps - epochs * steps_per_epoch

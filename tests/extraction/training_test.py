@@ -292,5 +292,10 @@ def test_step_compiled_by_xla_trains_as_one_that_is_not(classifier, uninterrupte
     compiled, history = extract(classifier, jit_compile=True)
     for name, values in uninterrupted[1].history.items():
         assert_allclose(values, history.history[name], rtol=1e-4, atol=1e-6)
-    for one, other in zip(uninterrupted[0], compiled, strict=True):
-        assert_allclose(one, other, atol=1e-4)
+    # The beta of the hidden BatchNorm has no gradient but rounding: the last one takes it away.
+    (beta,) = [
+        index for index, each in enumerate(networks()[0].weights) if each.path.endswith("beta")
+    ]
+    for index, (one, other) in enumerate(zip(uninterrupted[0], compiled, strict=True)):
+        if index != beta:
+            assert_allclose(one, other, atol=1e-4)

@@ -121,7 +121,7 @@ def test_custom_layer_of_the_users_module_goes_all_the_way(tmp_path, monkeypatch
     teacher = images_teacher(tmp_path / "custom.keras", doubled)
     loading = teachers.Loading(custom_objects=("userlayers:Doubled",))
     run = runs.Run(tiny(), tmp_path / "run", teacher=teacher, loading=loading)
-    assert [row.agreement for row in run.report.exports] == [1.0, 1.0, 1.0]
+    assert [row.agreement for row in run.report.exports] == [1.0, 1.0, 1.0, 1.0]
 
 
 def test_misspelt_policy_is_refused_before_anything_is_written(tmp_path):
