@@ -89,6 +89,13 @@ class Curve:
         borne = within.index(False) if False in within else len(within)
         return ratios[max(0, borne - 1)] if ratios else 1.0
 
+    @property
+    def _rule(self):
+        borne = [point.lost <= BEARABLE for point in self.points if point.ratio == self.chosen]
+        if all(borne):
+            return f"A ratio of {self.chosen:g} is the last that loses {BEARABLE:.0%} at most."
+        return f"Even the least ratio, {self.chosen:g}, loses more than {BEARABLE:.0%}."
+
     @classmethod
     def of(cls, content: dict) -> "Curve":
         """A curve as JSON holds it."""
@@ -102,8 +109,8 @@ class Curve:
         about = (
             f"Before any training, on {self.examples} examples of artificial data ({data}): share "
             "of answers that are the teacher's, and of its logits' variance that is lost. "
-            f"A ratio of {self.chosen:g} is the last that loses {BEARABLE:.0%} at most."
         )
+        about += self._rule
         headers = ["ratio", "parameters", "multiply adds", "int8 bytes", "agreement", "lost"]
         rows = [
             [row.ratio, row.parameters, row.multiply_adds, row.int8_bytes, row.agreement, row.lost]

@@ -39,6 +39,13 @@ def test_the_last_ratio_before_a_quarter_of_the_logits_is_lost_is_chosen(lost, c
     assert curve_of(lost).chosen == chosen
 
 
+def test_curve_says_where_even_the_least_ratio_loses_too_much():
+    assert (
+        "A ratio of 1.5 is the last that loses 25% at most." in curve_of((0, 0, 0, 0, 1)).markdown()
+    )
+    assert "Even the least ratio, 1.1, loses more than 25%." in curve_of((0, 0.9)).markdown()
+
+
 @pytest.fixture(scope="module")
 def claimed(tmp_path_factory):
     """A run of one student without a size, in a folder with no more than its curve in it."""
