@@ -13,6 +13,7 @@ def linear(fixed, each, log):
 
     def peak(call):
         call()
+        now[0] += 100.0  # what it takes to measure memory is no part of a step
         return 1000 * (fixed + each * log[-1])
 
     return {"step": step, "clocks": [lambda: now[0]], "peak": peak}
