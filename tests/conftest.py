@@ -1,5 +1,6 @@
 """Fixtures. Each imports what it needs: xdist's first process reads this file, and runs no test."""
 
+import gc
 import os
 import pathlib
 
@@ -8,6 +9,8 @@ import pytest
 # Workers share the cores: threads of one would only wait for those of another.
 for _threads in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")
+# Networks are small and many, and looking for garbage among all that TensorFlow holds takes longer.
+gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="session")

@@ -96,12 +96,14 @@ def _end_after_signal(heard):
         if numbers and numbers[0] in SIGNALS:
             break
     # By a thread of C: what is freed on the way out may wait for TensorFlow, and nobody runs then.
-    faulthandler.dump_traceback_later(PATIENCE, exit=True, file=os.open(os.devnull, os.O_WRONLY))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    faulthandler.dump_traceback_later(PATIENCE, exit=True, file=nowhere)
     print(f"{os.path.basename(sys.argv[0])}: {interrupted()}", file=sys.stderr, flush=True)
     told.set()
     logging.disable()
     if os.isatty(2):
         os.write(2, b"\x1b[?25h")  # the cursor, which a bar hid
+    os.dup2(nowhere, 2)  # the last line stays: TensorFlow may be on its way in, and greets
 
 
 def _log(found):

@@ -44,6 +44,7 @@ def row(*parts, shape=(6, 6, 4)):
     return shaken(keras.Sequential([keras.Input(shape), *parts]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "ranks"),
     [

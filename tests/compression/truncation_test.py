@@ -12,6 +12,7 @@ def small_mobilenet():
     return mobilenet((8, 8, 1), 3, seed=0, width=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [1.2, 1.5])
 @pytest.mark.parametrize("build", [small_mobilenet, nested_classifier])
 def test_at_a_ratio_it_is_the_student_before_iterations(build, ratio):

@@ -105,6 +105,7 @@ def test_data_set_is_the_same_from_a_folder_and_from_the_network(name, tmp_path,
     assert bytes_of[0] == bytes_of[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("empty", "few")
 def test_rows_come_raw_with_their_labels_and_shuttle_without_its_time():
     rows = {}
@@ -219,6 +220,7 @@ def test_truncated_raw_file_is_refused_and_leaves_no_data_set(name, empty, tmp_p
     assert not list(empty.glob(f"{name}/*"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("name", PRESETS)
 def test_folder_of_other_raw_files_than_the_prepared_ones_is_refused(name, empty, tmp_path):

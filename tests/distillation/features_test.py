@@ -64,6 +64,7 @@ def test_loss_is_1_for_features_that_are_their_means_and_0_for_the_teachers_own(
     assert feature_loss(targets, targets, variances) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["off", "on"])
 def test_features_that_are_matched_come_closer_to_the_teachers(teacher, choice):
     student = student_of(teacher)
@@ -82,6 +83,7 @@ def test_features_that_are_matched_come_closer_to_the_teachers(teacher, choice):
     assert (error() < 0.8 * before) == (choice == "on")
 
 
+@pytest.mark.slow
 def test_teacher_learns_nothing(teacher):
     before = teacher.get_weights()
     p = tf.nn.softmax(teacher(X)).numpy()

@@ -66,6 +66,7 @@ def test_random_student_comes_closer_to_the_teacher(loss):
     assert history["val_agreement"][-1] > history["val_agreement"][0]
 
 
+@pytest.mark.slow
 def test_student_in_training_mode_gathers_statistics_and_leaves_its_teacher_bit_identical():
     teacher, student = with_batch_norm(0), with_batch_norm(5)
     before = teacher.get_weights(), student.get_weights()
@@ -75,6 +76,7 @@ def test_student_in_training_mode_gathers_statistics_and_leaves_its_teacher_bit_
     assert_same_weights(teacher.get_weights(), before[0])
 
 
+@pytest.mark.slow
 def test_student_in_inference_mode_keeps_its_statistics_and_learns_the_rest():
     student = with_batch_norm(5)
     norm = student.layers[1]

@@ -85,6 +85,7 @@ def test_teacher_of_another_run_is_refused(folder, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_teacher_that_does_not_ship_is_asked_for(folder):
     with pytest.raises(ValueError, match="`teacher` must be given"):
         experiments.export_costs(folder / "export", steps=1, repeats=1)

@@ -43,6 +43,7 @@ def lite(saved, form, source="one"):
     return path
 
 
+@pytest.mark.slow
 def test_tucker_convolution_is_three_convolutions_with_norm_and_activation_inside(saved):
     convolutions = ["CONV_2D"] * 6
     dense = ["FULLY_CONNECTED"] * 3

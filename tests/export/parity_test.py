@@ -104,6 +104,7 @@ def on_real_data(student, x, exported, tmp_path_factory):
     return folder, rows, converter
 
 
+@pytest.mark.slow
 def test_real_data_add_error_agreement_and_accuracy(on_real_data):
     _, rows, _ = on_real_data
     for row in rows[:3]:
@@ -129,6 +130,7 @@ def test_conversion_is_calibrated_on_what_is_given(on_real_data, x):
         assert_array_equal(given, x[:5])
 
 
+@pytest.mark.slow
 def test_agreement_with_a_teacher_is_with_its_answers(student, x, exported, monkeypatch, tmp_path):
     monkeypatch.setattr(parity.conversion, "convert", Converter(exported[0]))
     answers = np.argmax(student(x), axis=-1)
@@ -137,6 +139,7 @@ def test_agreement_with_a_teacher_is_with_its_answers(student, x, exported, monk
     assert [(row.agreement, row.teacher_agreement) for row in rows] == [(1.0, 0.75)] * 4
 
 
+@pytest.mark.slow
 def test_teachers_files_bear_its_name_and_agree_with_itself(
     student, x, exported, monkeypatch, tmp_path
 ):

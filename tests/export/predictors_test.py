@@ -32,6 +32,7 @@ def saved(x, tmp_path_factory):
     return folder, model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["m.keras", "any", "litert_float32_any.tflite", "litert_float32_one.tflite"]
 )

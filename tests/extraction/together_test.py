@@ -170,6 +170,7 @@ def test_members_end_with_the_weights_and_logs_that_each_has_alone_and_callbacks
             assert_allclose(histories[index].history[name], values, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", [(), (0.0, 0.6)])
 def test_members_under_dropout_end_with_the_weights_that_each_has_alone(teacher, rates):
     stochastic = keras.Sequential([*teacher.layers[:2], keras.layers.Dropout(0.3)])

@@ -133,6 +133,7 @@ def test_training_lowers_every_loss_and_leaves_the_teacher_bit_identical():
         assert last < 0.6 * first
 
 
+@pytest.mark.slow
 def test_losses_of_weight_0_are_absent_from_the_history(uninterrupted):
     _, history, _ = uninterrupted
     names = {"loss", "classifier_loss", "decoder_loss", "accuracy", "confidence", "class_balance"}
@@ -141,6 +142,7 @@ def test_losses_of_weight_0_are_absent_from_the_history(uninterrupted):
     assert not history.model.stop_training
 
 
+@pytest.mark.slow
 def test_interrupted_training_that_is_called_again_ends_with_the_uninterrupted_weights(
     classifier, uninterrupted, tmp_path
 ):

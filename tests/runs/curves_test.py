@@ -100,6 +100,7 @@ def test_claimed_folder_says_what_the_student_and_each_layer_cost(claimed):
     assert runs.records.read(claimed.workdir / "initial" / "student.json")
 
 
+@pytest.mark.slow
 def test_teacher_without_a_layer_to_squeeze_has_a_curve_of_itself_alone(tmp_path):
     teacher = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.DepthwiseConv2D(6, depth_multiplier=3)]
@@ -111,6 +112,7 @@ def test_teacher_without_a_layer_to_squeeze_has_a_curve_of_itself_alone(tmp_path
     assert ([point.ratio for point in found.points], found.layers, found.chosen) == ([1], [], 1)
 
 
+@pytest.mark.slow
 def test_curve_of_a_table_depends_on_how_its_rows_are_chosen(tmp_path):
     keras.utils.set_random_seed(0)
     teacher = keras.Sequential([keras.Input((5,)), keras.layers.Dense(9), keras.layers.Dense(3)])

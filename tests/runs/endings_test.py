@@ -79,7 +79,7 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 def test_process_in_a_long_call_ends_within_five_seconds_and_says_how_it_goes_on():
     source = """
-import ctypes, sys, threading
+import ctypes, os, sys, threading
 from kegnet_tf.runs import endings
 sys.argv = ["kegnet"]
 endings.interrupt_on_signals()
@@ -87,6 +87,7 @@ with endings.going_on("runs/mine"):
     threading.Timer(0.5, print, ["busy"], {"flush": True}).start()
     lock, library = ctypes.create_string_buffer(64), ctypes.CDLL(None)
     library.pthread_mutex_lock(lock)
+    threading.Timer(2.0, os.write, [2, b"a greeting of TensorFlow"]).start()
     library.pthread_mutex_lock(lock)  # waits for good
 """
     started = [sys.executable, "-c", source]

@@ -99,6 +99,7 @@ def test_folder_that_was_claimed_before_any_generator_gets_its_plan(measured, tm
     assert "cut to fit: " in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("minutes", "changed"),
     [(20, {"export.headroom": 3.0}), (18, {}), (0, {"num_seeds": 2})],

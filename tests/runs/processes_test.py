@@ -48,6 +48,7 @@ def test_what_it_prints_goes_to_standard_error(capfd):
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_process_ends_with_the_one_that_asked_for_it(tmp_path, number):
     script = f"""

@@ -32,7 +32,7 @@ class NoData:
 
 def mnist_run(folder, **overrides):
     config = tiny_config(mnist, arms=ARMS, save_synthetic=24, **overrides)
-    run = HereRun(config, folder, students=["student3"])
+    run = runs.Run(config, folder, students=["student3"])
     run.real.dataset = NoData()
     run.real.raw_test = None
     return run

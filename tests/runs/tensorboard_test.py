@@ -108,6 +108,7 @@ def hparams(folder):
     return {name: getattr(value, value.WhichOneof("kind")) for name, value in fields.items()}
 
 
+@pytest.mark.slow
 def test_generated_is_drawn_after_epochs_that_pass_a_multiple_and_at_the_end(run):
     # Epochs end at 4, 8, ..., 28 steps: 12 passed 10, 20 is 20, and 28 is the end.
     assert {tag: list(steps) for tag, steps in points(run[0] / "images").items()} == {

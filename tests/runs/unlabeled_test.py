@@ -31,6 +31,7 @@ def opened(folder, pictures="", **overrides):
     return run
 
 
+@pytest.mark.slow
 def test_students_learn_from_pictures_and_are_measured_without_them(tmp_path, pictures):
     run = opened(tmp_path, pictures)
     assert run.source("kegnet+").shares == dict.fromkeys(
@@ -42,6 +43,7 @@ def test_students_learn_from_pictures_and_are_measured_without_them(tmp_path, pi
     assert {*map(bytes, x)} <= {*map(bytes, run.real.unlabeled)}
 
 
+@pytest.mark.slow
 def test_record_of_a_student_tells_the_pictures_and_is_as_it_was_without_any(tmp_path, pictures):
     key = "student", "kegnet+", 0
     without = students.made_of(opened(tmp_path), key)

@@ -18,6 +18,7 @@ PRESETS = {
 SHIPPED = {name: config for name, config in PRESETS.items() if config.teacher}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", SHIPPED)
 def test_teacher_that_ships_is_the_one_that_its_record_tells_of(preset):
     path = pathlib.Path(teachers.pretrained(SHIPPED[preset].teacher))

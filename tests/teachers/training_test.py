@@ -24,6 +24,7 @@ def trained():
     return model, teachers.train(model, data, data, settings, seed=0, verbose=0).history
 
 
+@pytest.mark.slow
 def test_training_keeps_the_weights_of_the_best_epoch(trained):
     model, history = trained
     assert np.mean(model(RAW).numpy().argmax(axis=1) == LABELS) == max(history["val_accuracy"])
@@ -118,6 +119,7 @@ def test_settings_are_the_defaults_of_the_presets():
     assert settings == base.get_config().training.to_dict()
 
 
+@pytest.mark.slow
 def test_training_in_half_precision_leaves_a_model_of_full_precision():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])

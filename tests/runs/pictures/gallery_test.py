@@ -52,6 +52,7 @@ CHARTS = {"losses.png", "class_balance.png"}
 IMAGES = {"classes.png", "averages.png", "walks.png", "generator-0.png", "generator-1.png"}
 
 
+@pytest.mark.slow
 def test_run_on_images_gets_charts_and_grids_and_with_real_data_both_beside_each_other(folder):
     generators = [Fake(8, 8, 1)] * 2
     given = folder, generators, teacher(8, 8, 1)
