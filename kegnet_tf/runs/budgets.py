@@ -28,6 +28,7 @@ def fit(
     free: float | None = None,
     *,
     begun: bool = False,
+    binding: bool = True,
 ) -> dict[str, object]:
     """Settings that bring a run into the memory at hand, and into a budget of time.
 
@@ -43,6 +44,7 @@ def fit(
         minutes: that the run may take; 0 for any.
         free: bytes that the process may hold; None for what the machine has.
         begun: whether generators have begun, so that their settings stay.
+        binding: whether a run that needs more than `minutes` is refused, and not cut to its least.
 
     Returns:
         What changes, by dotted key.
@@ -66,7 +68,7 @@ def fit(
     if minutes:
         _fit_time(fitted, costs, shape, 60.0 * minutes, begun)
         least = seconds(stages(fitted, costs, shape)) / 60
-        if least > minutes:
+        if binding and least > minutes:
             raise ValueError(
                 f"`minutes` must be at least {math.ceil(least)} for this teacher on this machine. "
                 f"Received: {minutes:g}."

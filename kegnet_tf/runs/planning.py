@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 NAME = "plan.json"
 # What of a run is the same by any plan, once it was asked for.
 _SAME = ("classifier", "teacher", "teacher_digest", "given_student", "real", "curve", "early")
+QUICK_MINUTES = 25.0  # of a short form, which is "to see every stage once"; ours
 
 
-def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
+def planned(run: Run, minutes: float = 0.0, quick: bool = False) -> tuple[dict | None, Run, str]:
     """Measures what a run would cost, and cuts what this machine or the budget cannot hold.
 
     A folder that was planned with the same settings keeps its plan, so that an interrupted run goes
@@ -36,7 +37,9 @@ def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
 
     Args:
         run: a `Run`.
-        minutes: that it may take; 0 for any.
+        minutes: that it may take; 0 for any, or for `QUICK_MINUTES` in its short form, which takes
+            more where that is the least.
+        quick: whether its preset is in its short form.
 
     Returns:
         (plan, run, text): what is to be kept, or None; the run to be made, of the settings that
@@ -45,7 +48,8 @@ def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
     Raises:
         ValueError: as from `Run.check` and `budgets.fit`.
     """
-    asked = {"config": json.loads(run.config.to_json()), "minutes": minutes}
+    budget = minutes or QUICK_MINUTES * quick
+    asked = {"config": json.loads(run.config.to_json()), "minutes": budget}
     asked["teacher"] = run.teacher_digest
     kept = _read(run.workdir)
     if kept is not None and kept["asked"] == asked:
@@ -60,18 +64,20 @@ def planned(run: Run, minutes: float = 0.0) -> tuple[dict | None, Run, str]:
     with progress.stage("Plan: a step of each stage is measured"):
         measured = costs.measure(run)
     shape, free = _shape(run), memory.free()
-    changes |= budgets.fit(run.config, measured, shape, minutes, free, begun=begun)
+    how = {"begun": begun, "binding": bool(minutes)}
+    changes |= budgets.fit(run.config, measured, shape, budget, free, **how)
     run = _with(run, changes)
     text = plans.table(plans.stages(run.config, measured, shape), changes, free)
     return {"asked": asked, "changes": changes, "text": text}, run, text
 
 
-def carry_out(run: Run, minutes: float = 0.0, only_plan: bool = False) -> str:
+def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bool = False) -> str:
     """A run from its plan to its report.
 
     Args:
         run: a `Run`.
-        minutes: as in `planned`.
+        minutes: as in `planned`, and so is `quick`.
+        quick: same as above.
         only_plan: whether to stop with the plan, before anything is written.
 
     Returns:
@@ -80,7 +86,7 @@ def carry_out(run: Run, minutes: float = 0.0, only_plan: bool = False) -> str:
     Raises:
         OSError, ValueError: as in `planned` and `Run.report`.
     """
-    plan, run, text = planned(run, minutes)
+    plan, run, text = planned(run, minutes, quick)
     if only_plan:
         return text
     logger.info("%s\n", text)
