@@ -22,7 +22,7 @@ SEES_DATA = {
     *("kegnet_tf.experiments", "kegnet_tf.experiments.ablation", "kegnet_tf.experiments.cells"),
     *("kegnet_tf.experiments.accuracy_benchmark", "kegnet_tf.experiments.training_benchmark"),
     *("kegnet_tf.experiments.reproduce", "kegnet_tf.experiments.settings"),
-    "kegnet_tf.experiments.frontier",
+    *("kegnet_tf.experiments.frontier", "kegnet_tf.experiments.panel"),
 }
 TRAINS = ("distil", "extract", "train")  # may take ten parameters, others eight
 # TFDS has no public way; a user names his own layers by module.

@@ -1,6 +1,5 @@
 """Students of several sizes, and the teacher's own files, by what they cost and what they keep."""
 
-import contextlib
 import dataclasses
 import functools
 import itertools
@@ -13,9 +12,9 @@ import keras
 import ml_collections
 
 from kegnet_tf import export, runs
+from kegnet_tf.experiments import panel
 from kegnet_tf.experiments.executors import Executor
 from kegnet_tf.experiments.reproduce import Reproduction, absolute
-from kegnet_tf.teachers import rules
 
 logger = logging.getLogger(__name__)
 ABOUT = (
@@ -65,27 +64,17 @@ def frontier(
 
 def _with_ratios(run, ratios):
     """The run with a student for each ratio and one arm; its paths lead to the same elsewhere."""
-    rules.entries("frontier", ratios, 1, 100)
-    numbers = sorted({*map(_ratio, ratios)})
+    students = panel.policies("frontier", ratios)
     if run.given["student"] or run.chosen_students:
         raise ValueError("`frontier` must come without other students. Received: some.")
     config = ml_collections.ConfigDict(run.config.to_dict())
-    config.students = {
-        f"ratio{ratio:g}".replace(".", "_"): {"target_ratio": ratio} for ratio in numbers
-    }
+    config.students = students
     config.arms = config.arms[-1:]
     teacher = run.given["teacher"]
     if teacher and not isinstance(teacher, keras.Model):
         teacher = str(pathlib.Path(teacher).resolve())
     given = run.given | {"teacher": teacher, "data": absolute(run.given["data"])}
     return runs.Run(config, run.workdir.resolve(), **given)
-
-
-def _ratio(value):
-    with contextlib.suppress(TypeError, ValueError):
-        value = float(value)
-    rules.number("frontier", value, 1, 1e6)
-    return value
 
 
 def _shared(run, home):

@@ -9,8 +9,17 @@ from collections.abc import Callable, Mapping
 import ml_collections
 
 from kegnet_tf import runs, synthesis
-from kegnet_tf.configs import fashion, letter, mnist, pendigits, shuttle, svhn
-from kegnet_tf.experiments import ablation, cells, paper, paper_tables
+from kegnet_tf.configs import (
+    cifar10,
+    cifar10_mobilenet,
+    fashion,
+    letter,
+    mnist,
+    pendigits,
+    shuttle,
+    svhn,
+)
+from kegnet_tf.experiments import ablation, cells, panel, paper, paper_tables
 from kegnet_tf.experiments.executors import Executor
 from kegnet_tf.experiments.settings import ReproduceSettings
 
@@ -25,6 +34,8 @@ PRESETS = {
     "mnist": mnist.get_config,
     "fashion": fashion.get_config,
     "svhn": svhn.get_config,
+    "cifar10": cifar10.get_config,
+    "cifar10_mobilenet": cifar10_mobilenet.get_config,
 }
 
 
@@ -55,7 +66,7 @@ def reproduce(
     Each data set gets a folder, with a file and a JSON for each generator and student: what is
     complete there is kept, so that a second call goes on where the first was ended. Then come
     `results.json`, `results.md` and `results.png`; with `settings.ablation`, `ablation.json` and
-    `ablation.md` instead.
+    `ablation.md` instead, and with `settings.panel` `panel.json` and `panel.md`.
 
     Args:
         workdir: the folder of all data sets; made where it is missing.
@@ -75,7 +86,7 @@ def reproduce(
     jobs = []
     for name in settings.datasets:
         config = settings.configured(name, presets[name])
-        if not (config.teacher or settings.teacher):
+        if not (config.teacher or settings.teacher or settings.panel):
             message = f"No teacher ships for {name!r}: --dataset={name} --teacher=FILE.keras "
             if settings.dataset:
                 raise ValueError(f"`teacher` must be given. {message}does. Received: ''.")
@@ -91,6 +102,8 @@ def reproduce(
         keys = _train(own, settings.seeds, executor)
         for job in own:
             runs.manifest.seal(job.run.workdir)
+        if settings.panel:
+            return _write_panel(workdir, own, keys)
         return _write_ablation(workdir, jobs, keys) if settings.ablation else _write(workdir)
 
 
@@ -109,11 +122,18 @@ def _jobs(folder, config, settings, data, lines):
     arms = config.arms
     known = tuple(arm for arm in arms if arm != cells.REAL)  # no run knows that one
     config.arms = known or ("tucker",)  # nor one with none; the job's own arms are made
-    teacher = str(pathlib.Path(settings.teacher).resolve()) if settings.teacher else ""
-    opened = functools.partial(
-        runs.Run, teacher=teacher, students=tuple(settings.students), data=data
-    )
+    if settings.panel:
+        config.students = panel.policies("ratios", settings.ratios)
+
+    def opened(config, folder, teacher=settings.teacher):
+        teacher = str(pathlib.Path(teacher).resolve()) if teacher else ""
+        return runs.Run(
+            config, folder, teacher=teacher, students=tuple(settings.students), data=data
+        )
+
     job = cells.Job(folder.name, opened(config, folder), arms, settings.authors)
+    if settings.panel:
+        return [("", each) for each in panel.jobs(job, opened, settings.panel)]
     return ablation.jobs(job, opened, lines) if settings.ablation else [("", job)]
 
 
@@ -169,6 +189,20 @@ def _write_ablation(workdir, jobs, keys):
     content = {"versions": runs.versions(), "cells": rows}
     content["summary"] = paper_tables.summarise(rows)
     return _written(workdir, "ablation", content, ablation.markdown(content["summary"]))
+
+
+def _write_panel(workdir, jobs, keys):
+    """Writes the tables of the cells that were asked for, of all teachers."""
+    rows, teachers = [], {}
+    for job in jobs:
+        teachers[job.dataset] = runs.records.read(job.run.workdir / "teacher.json")["accuracy"]
+        found = cells.finished(job.run.workdir)
+        rows += [row for row in found if (row["name"], row["arm"], row["seed"]) in keys]
+    summary, means = panel.summarise(rows, teachers)
+    content = {"versions": runs.versions(), "teachers": teachers, "cells": rows}
+    content |= {"summary": summary, "means": means}
+    name = jobs[0].run.workdir.parent.parent.name
+    return _written(workdir, "panel", content, panel.markdown(name, summary, means))
 
 
 def _written(workdir, name, content, text, pictures=()):

@@ -8,6 +8,10 @@ from kegnet_tf.experiments import paper
 from kegnet_tf.experiments.cells import REAL
 from kegnet_tf.teachers import rules
 
+RATIOS = (1.5, 2.0)  # of a panel's students: what a network of phones bears; ours
+# Beside the tables of the paper, for an ablation or a panel.
+OTHERS = ("cifar10", "cifar10_mobilenet")
+
 
 @dataclasses.dataclass(frozen=True)
 class ReproduceSettings:
@@ -25,6 +29,8 @@ class ReproduceSettings:
         seeds: students for each name and arm.
         ablation: whether the lines of an ablation are compared in place of the arms.
         teacher: path of a `.keras` classifier for `dataset`; "" for the one that ships.
+        panel: paths of several, "shipped" for the one that ships, whose students are compared.
+        ratios: of a panel's students, whatever their layers are called.
     """
 
     table: int = 0
@@ -38,6 +44,8 @@ class ReproduceSettings:
     seeds: int = 5
     ablation: bool = False
     teacher: str = ""
+    panel: Sequence[str] = ()
+    ratios: Sequence[float | str] = RATIOS
 
     def check(self, data: runs.DataOptions) -> None:
         """Refuses settings that are of another kind, unknown, or contradict each other.
@@ -56,12 +64,21 @@ class ReproduceSettings:
         rules.whole("seeds", self.seeds, most=1000)
         if self.authors and self.quick:
             raise ValueError("`paper` must come without `quick`. Received: both.")
+        if self.panel:
+            self._check_panel()
         if (self.teacher or data.eval_data) and not self.dataset:
             given = "teacher" if self.teacher else "eval_data"
             raise ValueError(f"`{given}` must come with `dataset`. Received: none.")
         if data.unlabeled:
             rule = "be empty: what the tables compare learns without data"
             raise rules.refusal("unlabeled", rule, data.unlabeled)
+
+    def _check_panel(self):
+        for name in ("teacher", "students", "ablation", "authors"):
+            if getattr(self, name):
+                raise ValueError(f"`panel` must come without `{name}`. Received: both.")
+        if not self.dataset:
+            raise ValueError("`panel` must come with `dataset`. Received: none.")
 
     @property
     def datasets(self) -> Sequence[str]:
@@ -76,6 +93,7 @@ class ReproduceSettings:
         if not (table or dataset):
             raise ValueError("`table` must be 2 or 3, or `dataset` be given. Received: neither.")
         known = [name for number in paper.TABLES for name in paper.TABLES[number]]
+        known += OTHERS if self.ablation or self.panel else ()
         known = paper.TABLES.get(table, known)
         if dataset and dataset not in known:
             raise ValueError(f"`dataset` must be among {', '.join(known)}. Received: {dataset!r}.")

@@ -11,7 +11,7 @@ from kegnet_tf import distillation, extraction, teachers
 from kegnet_tf.runs import initial_students, memory
 
 ROWS = 2  # of the first steps that are measured
-SECONDS = 2.0  # that a measured step is to last at most; ours
+SECONDS = 1.0  # that a measured step is to last at most; ours
 REPEATS = 3  # of which the least counts
 _BATCHES = 8  # that are drawn at once, since some are ready before
 _FEATURES = 8  # rows that the variances of features are measured on: they do not change a step
