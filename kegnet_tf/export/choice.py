@@ -10,6 +10,7 @@ from kegnet_tf.export.parity import ExportedFile
 # Times that are nearer than this are taken for equal, and sizes than that; ours.
 _SAME_TIME = 1.05
 _SAME_SIZE = 1.1
+_FASTER = "the faster of the files within a tenth of the smallest"
 # By heading: a field, and how `str.format` writes it.
 _COLUMNS = {
     "file": ("path", "{}"),
@@ -99,7 +100,8 @@ def recommend(rows: Sequence[ExportedFile], tolerance: float) -> Recommendation 
     near = [row for row in near if row.milliseconds <= _SAME_TIME * fastest]
     chosen = min(near, key=lambda row: row.bytes)
     facts = f"{_facts(chosen)} of artificial data that nothing learned from"
-    reason = _reason(chosen, measured, best, tolerance)
+    which = "the smallest file" if chosen.bytes == least else _FASTER
+    reason = _reason(chosen, which, measured, best, tolerance)
     return Recommendation(chosen.path, chosen.model, facts, reason)
 
 
@@ -128,11 +130,9 @@ def _beats(row, other):
     )
 
 
-def _reason(chosen, measured, best, tolerance):
-    text = (
-        "the smallest file, beaten by none, of those that lose at most "
-        f"{100 * tolerance:g} points of that agreement."
-    )
+def _reason(chosen, which, measured, best, tolerance):
+    points = f"{100 * tolerance:g} points of that agreement"
+    text = f"{which}, beaten by none, of those that lose at most {points}."
     own = [row for row in measured if row.model == "teacher"]
     students = [row for row in measured if row.model == "student"]
     if chosen.model == "student":

@@ -72,7 +72,10 @@ def test_smallest_file_within_the_loss_is_recommended(tolerance, path):
 
 def test_of_sizes_within_a_tenth_the_faster_file_is_recommended():
     other = file("student_int8", 101, 0.9, 0.97)
-    assert choice([DYNAMIC, other]).path == "teacher_dynamic_range"  # 110 and .8
+    faster = choice([DYNAMIC, other])  # 110 and .8
+    assert faster.path == "teacher_dynamic_range"
+    assert "the faster of the files within a tenth of the smallest, beaten by" in faster.reason
+    assert "the smallest file, beaten by" in choice([DYNAMIC, STUDENT]).reason
     much_smaller = dataclasses.replace(other, bytes=99)
     assert choice([DYNAMIC, much_smaller]).path == "student_int8"
     as_fast = dataclasses.replace(other, milliseconds=0.82)
