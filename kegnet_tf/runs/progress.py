@@ -147,6 +147,7 @@ class _Bar:
                 progress.TimeElapsedColumn(),
                 console=console.Console(stderr=True),
                 transient=True,
+                redirect_stdout=False,  # what libraries print is none of the user's
             )
         )
         self.task, self.stage = self.progress.add_task("", total=None, said=""), None
