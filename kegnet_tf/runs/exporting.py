@@ -49,7 +49,7 @@ def choose(students: Sequence[StudentResult], name: str = "") -> StudentResult:
     return max(found, key=lambda each: (each.arm in synthesis.SOURCES, each.agreement))
 
 
-@progress.stage("Export")
+@progress.stage("Files", heading="for a device, each compared with its model and timed")
 def deployed(
     run,
     report: Report,

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -70,7 +71,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(name: str, steps: int = 0) -> Iterator[Stage]:
+def stage(name: str, steps: int = 0, heading: str = "") -> Iterator[Stage]:
     """Shows a part of the work while it lasts; parts may be inside of others.
 
     On a terminal, that is standard error, a bar stays alive; elsewhere a line goes to `logging`
@@ -79,6 +80,7 @@ def stage(name: str, steps: int = 0) -> Iterator[Stage]:
     Args:
         name: what it is called, as a sentence begins.
         steps: how many it has; 0 where it has none that can be counted.
+        heading: what is told of it before it begins; "" for nothing.
 
     Yields:
         The `Stage`, to be told how far it is.
@@ -89,9 +91,17 @@ def stage(name: str, steps: int = 0) -> Iterator[Stage]:
             stack.enter_context(_shown())
         _stages.append(made)
         stack.callback(_stages.remove, made)
+        if heading:
+            logger.info("\n%s", emphasised(f"{name}: {heading}"))
         yield made
         if steps:
             logger.info("%s", made.line)
+
+
+def emphasised(text: str) -> str:
+    """A text in bold where standard error is a terminal, unless `NO_COLOR` is set."""
+    plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
+    return text if plain else f"\x1b[1m{text}\x1b[0m"
 
 
 def duration(seconds: float) -> str:

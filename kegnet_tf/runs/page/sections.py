@@ -34,7 +34,7 @@ _OF_LAYERS = {
 }
 _OF_GENERATORS = {
     "generator": "a small network that draws an example of a class that it is asked for",
-    "asked and answered": "how often the teacher recognises the class that was asked for",
+    "recognised": "how often the teacher gives an image the class that was asked for",
 }
 _FIRST = ("averages", "classes", "real")
 
@@ -54,7 +54,7 @@ def students(report) -> Element:
         learned += ["features"] if each.features == "on" else []
         shares = _percent(each.agreement), _percent(each.accuracy)
         rows.append([each.stem, each.arm, *size, *shares, ", ".join(learned) or None])
-    headings = ["student", "learned from", "parameters", "ratio", "agreement", "accuracy", "how"]
+    headings = ["student", "made by", "parameters", "ratio", "agreement", "accuracy", "how"]
     return element(
         "section",
         element("h2", "The students"),
@@ -106,7 +106,7 @@ def generators(report, folder: pathlib.Path) -> Element:
         report: a `Report`.
         folder: of the run.
     """
-    headings = ["generator", "steps", "asked and answered", "seconds"]
+    headings = ["generator", "steps", "recognised", "seconds"]
     rows = [
         [str(row.seed), f"{row.steps:,}", _percent(row.accuracy), f"{row.seconds:.0f}"]
         for row in report.generators
