@@ -78,13 +78,8 @@ def run(
             if text is not None:
                 print(text, flush=True)
         except (Exception, KeyboardInterrupt) as error:
-            absl_logging.debug("Ended by:", exc_info=True)
-            line = endings.line_of(error)
-            if endings.is_fault(error) and (printed := quiet.printed()):
-                print(f"What libraries and processes printed:\n{printed}\n", file=sys.stderr)
-            if line is None:
-                raise
-            _fail(line)
+            _tell(error)
+            raise
 
     def parse(argv):
         if text := usage.asked(argv, alone):
@@ -209,6 +204,15 @@ def _numbers(flag):
             f"0. Received: {','.join(flags.FLAGS[flag].value)!r}."
         )
     return numbers
+
+
+def _tell(error):
+    """Ends the process with a line about an error, unless it is a fault of the program."""
+    absl_logging.debug("Ended by:", exc_info=True)
+    if endings.is_fault(error) and (printed := quiet.printed()):
+        print(f"What libraries and processes printed:\n{printed}\n", file=sys.stderr)
+    if (line := endings.line_of(error)) is not None:
+        _fail(line)
 
 
 def _fail(error):

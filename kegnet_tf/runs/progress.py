@@ -13,9 +13,9 @@ from rich import console, progress
 QUIET = 8.0  # seconds between two lines of a log; ours
 _SHOWN = {  # of the metrics, as people call them
     "loss": "loss",
-    "accuracy": "accuracy",
+    "accuracy": "recognised",
     "agreement": "agreement",
-    "val_agreement": "agreement on held-out data",
+    "val_agreement": "on held-out data",
 }
 logger = logging.getLogger(__name__)
 _stages: list["Stage"] = []
@@ -32,7 +32,7 @@ class Stage:
 
     def __init__(self, name: str, steps: int = 0, clock=time.monotonic):
         self.name, self.steps, self.clock = name, steps, clock
-        self.done, self.measured = 0, ""
+        self.done, self.measured, self.last = 0, "", ""
         self.started, self.first = clock(), None
 
     def tell(self, done: int, metrics: Mapping[str, float]) -> None:
@@ -45,9 +45,8 @@ class Stage:
         if self.first is None or done <= self.first[0]:  # pilots tell step 0 as long as they last
             self.first = (done, self.clock())
         self.done = done
-        self.measured = ", ".join(
-            f"{text} {metrics[name]:.3g}" for name, text in _SHOWN.items() if name in metrics
-        )
+        found = [f"{text} {metrics[name]:.3g}" for name, text in _SHOWN.items() if name in metrics]
+        self.measured, self.last = ", ".join(found), ", ".join(found[-1:])
 
     @property
     def seconds_left(self) -> float | None:
@@ -68,6 +67,13 @@ class Stage:
         elif not self.measured or self.done == self.steps:
             parts.append(duration(self.clock() - self.started))
         return f"{self.name}: {', '.join(parts)}"
+
+    @property
+    def short(self) -> str:
+        """How far it is, for a bar beside its name; "" where it has no steps."""
+        left = self.seconds_left
+        parts = [f"{self.done}/{self.steps}", self.last, f"{duration(left)} left" if left else ""]
+        return ", ".join(filter(None, parts)) * bool(self.steps)
 
 
 @contextlib.contextmanager
@@ -166,7 +172,6 @@ class _Bar:
         if stage is not self.stage:
             self.stage = stage
             self.progress.reset(self.task, total=stage.steps or None)
-        _, said = stage.line.split(": ", 1)
         self.progress.update(
-            self.task, description=stage.name, completed=stage.done, said=said * bool(stage.steps)
+            self.task, description=stage.name, completed=stage.done, said=stage.short
         )

@@ -93,7 +93,8 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
             settings = settings or run.distillation_settings
             started = time.perf_counter()
             steps = settings.epochs * settings.steps_per_epoch
-            with progress.stage(f"Student {name}, {arm}, seed {seed}", steps) as stage:
+            own = f", seed {seed}" if run.config.num_seeds > 1 else ""
+            with progress.stage(f"{name}, {arm}{own}", steps) as stage:
                 distilled = distillation.distil(
                     student,
                     data or functools.partial(streams.stream, run, arm, seed),

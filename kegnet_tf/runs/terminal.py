@@ -29,7 +29,8 @@ _ACCURACY = "accuracy: how often it is right on real test data, which had no par
 _LOWER = (
     "Without real test data there is no accuracy. Agreement on artificial examples is lower than "
     "that will be, since many of them lie between classes, where a small difference turns the "
-    "answer; real ones seldom do."
+    "answer; real ones seldom do (of three students of MNIST, 87, 79 and 74 % of agreement went "
+    "with 98, 97 and 85 % of accuracy)."
 )
 
 
@@ -48,22 +49,30 @@ def shown(report, folder: pathlib.Path) -> str:
         _words(report),
     ]
     if report.recommendation:
-        parts += ["## Files", _files(report), *_of_files(report), report.advice]
-    return "\n\n".join([*parts, _where(folder)])
+        parts += ["## Files", _files(report), *_of_files(report)]
+    advice = [_wrapped([report.advice])] if report.advice else []
+    return "\n\n".join([*parts, _where(folder), *advice])
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, spare: str = ""
+) -> str:
     """A table of Markdown as wide as the terminal at most, without columns that are empty.
 
     Args:
         headings: one for each column.
         rows: texts, "" where a cell is empty.
         left: how many of the first columns are words; numbers stand on the right.
+        spare: heading of the column that is left out where there is no room for all.
     """
     filled = [column for column in range(len(headings)) if any(row[column] for row in rows)]
+    texts = [[*headings[column].split("\n"), *(row[column] for row in rows)] for column in filled]
+    if sum(max(map(len, each)) + 3 for each in texts) >= width():
+        filled = [column for column in filled if headings[column] != spare]
     made = Table(box=box.MARKDOWN, pad_edge=True)
     for column in filled:
-        made.add_column(headings[column], justify="left" if column < left else "right")
+        justify = "left" if column < left else "right"
+        made.add_column(headings[column], justify=justify, overflow="fold")
     for row in rows:
         made.add_row(*(row[column] for column in filled))
     text = io.StringIO()
@@ -77,19 +86,18 @@ def width() -> int:
 
 
 def _students(report):
-    headings = ["student", "made by", "seed", "parameters", "ratio", "multiply-adds"]
-    headings += ["agreement", "accuracy", "balanced", "time"]
+    headings = ["student", "made by", "seed", "parameters", "ratio", "multiply-\nadds"]
+    headings += ["agreement", "accuracy", "balanced"]
     several = any(each.seed for each in report.students)
     teacher = report.teacher
     rows = [["teacher", "", "", f"{teacher.parameters:,}", "1", _count(teacher.multiply_adds), ""]]
-    rows[0] += [_percent(teacher.accuracy), _balanced(teacher), ""]
+    rows[0] += [_percent(teacher.accuracy), _balanced(teacher)]
     for each in report.students:
         rows.append([each.name, each.arm, str(each.seed) if several else ""])
         rows[-1] += [_count(each.parameters), f"{each.compression_ratio:.2f}"]
         rows[-1] += [_count(each.multiply_adds), _percent(each.agreement), _percent(each.accuracy)]
-        seconds = "" if each.seconds is None else f"{each.seconds:.0f} s"
-        rows[-1] += [_balanced(each), seconds]
-    return table(headings, rows, 3)
+        rows[-1].append(_balanced(each))
+    return table(headings, rows, 3, spare="multiply-\nadds")
 
 
 def _words(report):
@@ -119,12 +127,12 @@ def _learned(report):
 
 
 def _files(report):
-    headings = ["file (one example at a time)", "bytes", "ms", "agreement", "accuracy", ""]
+    headings = ["file", "bytes", "ms", "agreement", "accuracy", ""]
     rows = []
     for row in export.comparable([*report.rivals, *report.exports]):
         chosen = report.recommendation.is_of(row)
-        mark = "<- recommended" if chosen else "beaten" * bool(row.beaten_by)
-        rows.append([report.place(row).removesuffix("_batch1.tflite"), f"{row.bytes:,}"])
+        mark = "take" if chosen else "beaten" * bool(row.beaten_by)
+        rows.append([row.path.removesuffix("_batch1.tflite"), f"{row.bytes:,}"])
         rows[-1] += [f"{row.milliseconds:.3g}", _percent(row.teacher_agreement)]
         rows[-1] += [_percent(row.accuracy), mark]
     return table(headings, rows)
@@ -132,8 +140,8 @@ def _files(report):
 
 def _of_files(report):
     lines = [
-        "- file: its name goes on with _batch1.tflite; one for any number of examples stands "
-        "beside it, with .tflite alone",
+        "- file: in teacher/ or export/; its name goes on with _batch1.tflite, and one for any "
+        "number of examples stands beside it, with .tflite alone",
         "- ms: milliseconds an example takes on one thread of this machine",
         "- agreement: with the teacher, on artificial examples that nothing learned from",
     ]
@@ -143,7 +151,7 @@ def _of_files(report):
 
 
 def _where(folder):
-    return "\n".join(
+    return _wrapped(
         [
             f"Everything is in {folder}:",
             "- report.html: all of this with pictures, for a browser; figures/ holds them alone",
@@ -164,8 +172,8 @@ def _wrapped(lines):
 
 
 def _balanced(measures):
-    """Balanced accuracy where it differs from accuracy by a tenth of a point."""
-    if measures.accuracy is None or abs(measures.balanced_accuracy - measures.accuracy) < 1e-3:
+    """Balanced accuracy where it differs from accuracy by two points."""
+    if measures.accuracy is None or abs(measures.balanced_accuracy - measures.accuracy) < 0.02:
         return ""
     return _percent(measures.balanced_accuracy)
 

@@ -4,17 +4,9 @@ import base64
 import pathlib
 from collections.abc import Mapping
 
+from kegnet_tf.runs import pictures
 from kegnet_tf.runs.page.elements import Element, element, table, words
 
-_CAPTIONS = {
-    "curve": ("The curve", "size against what is left, before any training"),
-    "classes": ("Classes", "what each generator draws for each class in the middle of its space"),
-    "averages": ("Averages", "means over many drawings of each class"),
-    "walks": ("Walks", "from one class to another"),
-    "real": ("Real beside generated", "test images, and what the generators drew"),
-    "losses": ("Losses", "of the generators while they learned"),
-    "class_balance": ("Class balance", "how often the teacher answers with each class"),
-}
 _OF_STUDENTS = {
     "tucker": "the teacher with some layers split in smaller ones (Tucker), and not trained",
     "kegnet, kegnet+": "trained to answer as the teacher, on what generators draw; with +, mixed "
@@ -137,8 +129,7 @@ def curve(folder: pathlib.Path) -> Element | None:
 
 def picture(path: pathlib.Path) -> Element:
     """A PNG inside the page, with its caption."""
-    own = path.stem.replace("-", " ").replace("_", " ").capitalize(), ""
-    title, caption = _CAPTIONS.get(path.stem, own)
+    title, caption = pictures.caption(path.stem)
     data = base64.b64encode(path.read_bytes()).decode()
     text = f": {caption}" if caption else ""
     return element(
