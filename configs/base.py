@@ -39,9 +39,9 @@ def get_config(mode=""):
     """
     quick, paper = parse(mode)
     if paper:
-        extraction_epochs, distillation_epochs = (6, 3) if quick else (40, 30)  # release: 200, 400
+        extraction_epochs, distillation_epochs = (12, 5) if quick else (40, 30)  # release: 200, 400
     else:
-        extraction_epochs, distillation_epochs = (3, 2) if quick else (4, 8)
+        extraction_epochs, distillation_epochs = (6, 5) if quick else (4, 8)
     config = ConfigDict()
     config.seed = 0
     config.teacher = ""  # name of the teacher that ships; a preset names it
@@ -70,7 +70,7 @@ def get_config(mode=""):
     config.source = config.arms[-1]  # of what is held out for selection and agreement, and saved
     config.num_generators = 2 if quick else 5  # paper: 5
     config.keep_unrecognised = False  # whether generators below the recognition bar take part
-    config.image_interval = 500  # steps between a generator's pictures in TensorBoard; ours
+    config.image_interval = 50 if quick else 500  # steps between pictures in TensorBoard; ours
     config.num_seeds = 1  # students for each arm; paper: 5
 
     config.training = ConfigDict(
@@ -115,7 +115,7 @@ def get_config(mode=""):
             "learning_rate": 1e-3 if paper else 3e-3,  # release, for MNIST; ours
             "batch_size": 256,  # release
             "epochs": extraction_epochs,
-            "steps_per_epoch": 100,  # release
+            "steps_per_epoch": 50 if quick else 100,  # for curves of five points; release
             "jit_compile": False,
         }
     )
@@ -143,7 +143,7 @@ def get_config(mode=""):
             "feature_weight": 10.0,  # ours
             "learning_rate": 1e-3,  # ours; decayed to 0 by a cosine
             "epochs": distillation_epochs,
-            "steps_per_epoch": 200,
+            "steps_per_epoch": (120 if paper else 80) if quick else 200,
             "selection": "last",
             "jit_compile": False,
         }

@@ -3,7 +3,8 @@
     kegnet-teacher --dataset=cifar10_mobilenet --output=cifar10_mobilenet.keras
     kegnet --dataset=cifar10_mobilenet
 
-The teacher that ships has 90.2 % on the test split; two minutes on a GPU, hours on two cores.
+Hours on two cores, with --quick 18 minutes. The teacher that ships has 90.2 % on the test split,
+after two minutes on a GPU.
 """
 
 from ml_collections import ConfigDict

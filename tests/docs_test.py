@@ -15,7 +15,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "exported" / "README.md"])
 BINARIES = sorted((ROOT / "bin").glob("kegnet*"))
-ABSL = {"help", "verbosity"}
+ABSL = {"help", "helpfull", "verbosity"}
 
 
 def name(path):

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from absl import logging as absl_logging
 
+from kegnet_tf.runs import quiet
+
 _FULL = ("No space left on device", f"errno = {errno.ENOSPC}")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 2.5  # seconds from a signal to the end, whatever the process is busy with; ours
@@ -82,6 +84,17 @@ def line_of(error: BaseException) -> str | None:
     return " ".join(text.split())
 
 
+def is_fault(error: BaseException) -> bool:
+    """Whether a command was ended by this program's fault, or by one of its processes'.
+
+    Args:
+        error: what it was ended by.
+    """
+    return line_of(error) is None or any(
+        isinstance(each, ChildProcessError) for each in _chain(error)
+    )
+
+
 def _interrupt(number, frame):
     for each in SIGNALS:
         if signal.getsignal(each) == _interrupt:
@@ -101,9 +114,11 @@ def _end_after_signal(heard):
     print(f"{os.path.basename(sys.argv[0])}: {interrupted()}", file=sys.stderr, flush=True)
     told.set()
     logging.disable()
-    if os.isatty(2):
-        os.write(2, b"\x1b[?25h")  # the cursor, which a bar hid
-    os.dup2(nowhere, 2)  # the last line stays: TensorFlow may be on its way in, and greets
+    shown = quiet.descriptor()
+    if os.isatty(shown):
+        os.write(shown, b"\x1b[?25h")  # the cursor, which a bar hid
+    for each in {shown, 2}:  # the last line stays: TensorFlow may be on its way in, and greets
+        os.dup2(nowhere, each)
 
 
 def _log(found):

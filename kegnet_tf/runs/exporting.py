@@ -49,7 +49,7 @@ def choose(students: Sequence[StudentResult], name: str = "") -> StudentResult:
     return max(found, key=lambda each: (each.arm in synthesis.SOURCES, each.agreement))
 
 
-@progress.stage("Export")
+@progress.stage("Files", heading="for a device, each compared with its model and timed")
 def deployed(
     run,
     report: Report,
@@ -93,9 +93,9 @@ def deployed(
             _describe(run, partial, report, student, record, raw)
             export_folder.retire(folder)
     rows = ExportRecord.read(folder).exports
-    for row in rows:
-        if row.note:
-            logger.warning("Warning: %s: %s.", row.path, row.note)
+    for note in dict.fromkeys(row.note for row in rows if row.note):
+        paths = ", ".join(row.path for row in rows if row.note == note)
+        logger.warning("Warning: %s: %s.", paths, note)
     return rows
 
 

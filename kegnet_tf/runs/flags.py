@@ -1,24 +1,17 @@
-"""What the binaries share: presets by name, and what goes to standard output and error."""
+"""What the binaries share: flags, and what goes to standard output and error."""
 
-import collections
 import contextlib
-import importlib.resources
-import itertools
 import logging
 import os
-import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from kegnet_tf.configs import base
-from kegnet_tf.runs import endings, progress
+from kegnet_tf.runs import endings, nearest, parsing, progress, quiet, usage
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may use the GPU as well
 
 _DATASET = flags.DEFINE_string(
@@ -34,6 +27,8 @@ _STRATEGY = flags.DEFINE_enum(
 _PRECISION = flags.DEFINE_enum(
     "mixed_precision", "", ["", "bfloat16", "float16"], "What training computes in; for GPUs."
 )
+_VERBOSE = flags.DEFINE_bool("verbose", False, "Show what libraries and their processes print.")
+flags.DEFINE_bool("version", False, "Print the versions of this program and what it needs.")
 _MEAN = flags.DEFINE_list(
     "input_mean", [], "What is taken off raw values in [0, 1], a number or one for each channel."
 )
@@ -42,24 +37,25 @@ _STD = flags.DEFINE_list(
 )
 
 
-def presets() -> list[str]:
-    """Names that `--dataset` takes."""
-    folder = importlib.resources.files("kegnet_tf.configs")
-    names = {entry.name.removesuffix(".py") for entry in folder.iterdir()}
-    return sorted(names - {"base", "__init__", "__pycache__"})
-
-
-def run(main: Callable[[ConfigDict], str | None], *jobs: Sequence[str]) -> None:
+def run(
+    main: Callable[[ConfigDict], str | None],
+    *jobs: Sequence[str],
+    alone: bool = True,
+    tensorflow: bool = True,
+) -> None:
     """Parses flags, with `--config` the preset of `--dataset`, and calls `main`.
 
-    Standard output gets what `main` returns and nothing else: the library's notes, and all that
-    other libraries and processes print meanwhile, go to standard error. Bad input (ValueError,
-    OSError), a full disk, and an interruption, by SIGTERM as well as by Ctrl-C, end in one line
-    there and exit code 1; `--verbosity=1` adds the traceback.
+    Standard output gets what `main` returns and nothing else, standard error the library's notes.
+    What other libraries and processes print is kept away unless `--verbose` asks for it, or a fault
+    of the program or of such a process ends the command. Bad input (ValueError, OSError), a full
+    disk, and an interruption, by SIGTERM as well as by Ctrl-C, end in one line there and exit code
+    1; `--verbosity=1` adds the traceback.
 
     Args:
         main: function of the configuration and nothing else; returns the text, or None for none.
         *jobs: names of flags that none of the other jobs has a use for.
+        alone: whether the command does anything without a flag; if not it then says how to begin.
+        tensorflow: whether `main` needs it; it is then loaded first, and a sign of that shown.
     """
 
     def call(argv):
@@ -71,22 +67,45 @@ def run(main: Callable[[ConfigDict], str | None], *jobs: Sequence[str]) -> None:
             first = [names[0] for names in asked if names]
             if len(first) > 1:
                 raise ValueError(f"`{first[0]}` must come without --{first[1]}. Received: both.")
+            if not _VERBOSE.value:
+                os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+                quiet.hush()
             with _stdout_kept(), progress.stage("At work"):
-                text = main(_config())
+                config = _config()
+                if tensorflow:
+                    _load_tensorflow()
+                text = main(config)
             if text is not None:
                 print(text, flush=True)
         except (Exception, KeyboardInterrupt) as error:
-            absl_logging.debug("Ended by:", exc_info=True)
-            line = endings.line_of(error)
-            if line is None:
-                raise
-            _fail(line)
+            _tell(error)
+            raise
+
+    def parse(argv):
+        if text := usage.asked(argv, alone):
+            print(text)
+            sys.exit()
+        try:
+            return parsing.parse(argv)
+        except (OSError, ValueError) as error:
+            _fail(error)
 
     endings.interrupt_on_signals()
     try:
-        app.run(call, flags_parser=_parse)
+        app.run(call, flags_parser=parse)
     except KeyboardInterrupt:
         _fail(endings.interrupted())
+
+
+def default_workdir(teacher: str, frontier: bool) -> str:
+    """Where a command's results land that names no folder.
+
+    Args:
+        teacher: path of its classifier; "" for the preset's.
+        frontier: whether it makes students of several ratios.
+    """
+    name = _DATASET.value or os.path.splitext(os.path.basename(teacher))[0]
+    return os.path.join("exported", name + "-quick" * _QUICK.value + "-frontier" * frontier)
 
 
 def devices() -> dict[str, str]:
@@ -153,80 +172,25 @@ def _log_to_stderr():
         logging.getLogger("kegnet_tf").setLevel(logging.INFO)
 
 
+@progress.stage("Loading TensorFlow")
+def _load_tensorflow():
+    import keras
+
+    del keras  # what it prints and how long it takes is seen here, and not where it is used
+
+
 @contextlib.contextmanager
 def _stdout_kept():
-    """Sends to standard error what is written to standard output, by other processes as well."""
+    """Sends elsewhere what is written to standard output, by other processes as well."""
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr if _VERBOSE.value else sys.__stderr__):
             yield
     finally:
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def _parse(argv):
-    try:
-        flags.FLAGS(argv, known_only=True)
-        if _DATASET.value and _DATASET.value not in presets():
-            raise ValueError(
-                f"`dataset` must be one of {', '.join(presets())}. Received: {_DATASET.value!r}."
-            )
-        name = f"{_DATASET.value or 'base'}.py"
-        preset = str(importlib.resources.files("kegnet_tf.configs") / name)
-        mode = ["quick"] * _QUICK.value + ["paper"] * (_RECIPE.value == "paper")
-        config_flags.DEFINE_config_file("config", f"{preset}:{','.join(mode)}")
-        return _with_config(flags.FLAGS.read_flags_from_files(argv, force_gnu=False))
-    except (AttributeError, KeyError) as error:
-        found = error.args[0]
-        if isinstance(found, KeyError):  # ml_collections wraps one in the other
-            (found,) = found.args
-        _fail(f"`config` must be overridden by keys that it has. Received: {found}")
-    except (flags.Error, OSError, TypeError, ValueError) as error:
-        _fail(error)
-
-
-def _with_config(argv):
-    """What is left of the arguments once a config file was read and overridden."""
-    given = collections.Counter(arg.lstrip("-").partition("=")[0] for arg in argv[1:])
-    paths = [arg.partition("=")[2] for arg in argv if re.match("--?config=", arg)]
-    paths += [path for flag, path in itertools.pairwise(argv) if flag in ("-config", "--config")]
-    wrong = "`config` must be a Python file whose get_config() makes a preset. Received: "
-    for path in paths:
-        if not os.path.isfile(path.partition(":")[0]):  # which no pipe and no device is
-            raise ValueError(f"{wrong}{path!r}, which is no file.")
-    if not flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.ERROR)
-    try:
-        left = flags.FLAGS(argv)
-        missing = sorted({*base.get_config()} - {*flags.FLAGS.config})
-    except (Exception, SystemExit) as error:  # a file of the user's can raise anything
-        if not paths or not _came_from_config_file(error):
-            raise
-        *_, reason = f"{type(error).__name__}: {error}".strip().splitlines()
-        raise ValueError(f"{wrong}{paths[-1]!r} ({reason}).") from error
-    if missing:
-        raise ValueError(f"{wrong}{paths[-1]!r}, without {', '.join(missing)}.")
-    for key, value in config_flags.get_override_values(flags.FLAGS["config"]).items():
-        if isinstance(value, tuple) and given[f"config.{key}"] > 1:  # they would add up
-            count = given[f"config.{key}"]
-            raise ValueError(
-                f"`config.{key}` must be given once, with all that it holds. "
-                f"Received: {count} times."
-            )
-    return left
-
-
-def _came_from_config_file(error):
-    """Whether a file of the user's was being read, or what it gave is no preset."""
-    reads, looks = flags.FLAGS["config"].parser.parse.__code__, _with_config.__code__
-    frames = []
-    while error:
-        frames += [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        error = error.__cause__ or error.__context__
-    return frames[-1].f_code is looks or any(frame.f_code is reads for frame in frames)
 
 
 def _numbers(flag):
@@ -242,8 +206,17 @@ def _numbers(flag):
     return numbers
 
 
+def _tell(error):
+    """Ends the process with a line about an error, unless it is a fault of the program."""
+    absl_logging.debug("Ended by:", exc_info=True)
+    if endings.is_fault(error) and (printed := quiet.printed()):
+        print(f"What libraries and processes printed:\n{printed}\n", file=sys.stderr)
+    if (line := endings.line_of(error)) is not None:
+        _fail(line)
+
+
 def _fail(error):
-    message = " ".join(str(error).split())
+    message = nearest.with_nearest(" ".join(str(error).split()))
     # The thread that hears signals may have told it, or be about to.
     if not (message.startswith("interrupted.") and endings.told.wait(1.0)):
         print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)

@@ -20,7 +20,9 @@ from kegnet_tf.runs.workdir import read_epochs
 logger = logging.getLogger(__name__)
 
 
-@progress.stage("Generators")
+@progress.stage(
+    "Generators", heading="networks that learn, from the teacher alone, to draw its classes"
+)
 def trained(run) -> tuple[list[keras.Model], list[GeneratorResult]]:
     """All generators of a run, in `generators/`, each with its losses.
 
@@ -161,11 +163,11 @@ def _train(run, paths):
 def _callbacks(run, path):
     log_dir = run.workdir / "tensorboard" / f"generator-{path.stem}"
     losses = keras.callbacks.CSVLogger(_log(path), append=True)
-    callbacks = [run.log_curves(log_dir), losses]
+    drawings = None
     if pictures.drawable(run.teacher.input_shape[1:]):
         seed = run.seed("figures", int(path.stem))
-        callbacks.append(tensorboard.GeneratorImages(log_dir, seed, run.config.image_interval))
-    return callbacks
+        drawings = tensorboard.Drawings(seed, run.config.image_interval)
+    return [run.log_curves(log_dir, drawings), losses]
 
 
 def _save(run, path, generator, history, seconds):

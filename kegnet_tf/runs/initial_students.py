@@ -138,11 +138,20 @@ def keep_compressed(run, students: Mapping[str, keras.Model]) -> None:
             report = compression.layer_report(run.classifier, student)
             kept = {"layers": [dataclasses.asdict(row) for row in report]}
             records.write(path, kept, made, {f"{name}.keras": student.save})
-            logger.info("%s\n%s\n", name, compression.layer_table(report))
+            logger.info("%s", _told(name, run.classifier, student, report))
         found[name] = _totals(run.classifier, student) | kept
     if "curve" in vars(run):
         curves.keep(run)
     manifest.keep(run.workdir, {"compression.json": manifest.text_of(found)})
+
+
+def _told(name, teacher, student, layers):
+    """What a student costs, and how its layers were split, in one line."""
+    before, after = (compression.trainable_parameters(each) for each in (teacher, student))
+    split = [f"{row.name} {row.ranks}" for row in layers if row.ranks]
+    ranks = f"; ranks: {', '.join(split)}" if split else ""
+    ratio = f"a ratio of {before / after:.2f}"
+    return f"{name}: {after:,} parameters of {before:,}, {ratio}{ranks}"
 
 
 def _totals(teacher, student):

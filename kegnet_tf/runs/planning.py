@@ -18,6 +18,7 @@ from kegnet_tf.runs import (
     plans,
     progress,
     records,
+    terminal,
 )
 from kegnet_tf.runs.run import Run
 
@@ -61,7 +62,7 @@ def planned(run: Run, minutes: float = 0.0, quick: bool = False) -> tuple[dict |
         changes = _of_generators(kept, asked)
         run = _with(run, changes)
     run.check()
-    with progress.stage("Plan: a step of each stage is measured"):
+    with progress.stage("Plan", heading="a step of each stage is measured"):
         measured = costs.measure(run)
     shape, free = _shape(run), memory.free()
     how = {"begun": begun, "binding": bool(minutes)}
@@ -95,7 +96,7 @@ def carry_out(run: Run, minutes: float = 0.0, quick: bool = False, only_plan: bo
         with lock.held(run.workdir):
             run.claim()
             manifest.keep(run.workdir, {NAME: manifest.text_of(export.sealed(plan))})
-    return f"Everything is in {run.workdir}.\n\n{run.report.markdown().rstrip()}"
+    return terminal.shown(run.report, run.workdir)
 
 
 def _shape(run):

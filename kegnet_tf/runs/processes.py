@@ -1,6 +1,7 @@
 """Work in a process of its own, which ends with the one that asked for it."""
 
 import ctypes
+import faulthandler
 import os
 import pickle
 import signal
@@ -62,6 +63,7 @@ def serve(parent: int, outcome: int) -> None:
         outcome: file descriptor that gets (value, error), pickled.
     """
     _end_with(parent)
+    faulthandler.enable()  # on standard error, which the parent shows where this process dies
     try:
         function, args, kwargs = pickle.load(sys.stdin.buffer)
         answer = _pickled(function(*args, **kwargs), None)

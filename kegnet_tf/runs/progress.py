@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -12,9 +13,9 @@ from rich import console, progress
 QUIET = 8.0  # seconds between two lines of a log; ours
 _SHOWN = {  # of the metrics, as people call them
     "loss": "loss",
-    "accuracy": "accuracy",
+    "accuracy": "recognised",
     "agreement": "agreement",
-    "val_agreement": "agreement on held-out data",
+    "val_agreement": "on held-out data",
 }
 logger = logging.getLogger(__name__)
 _stages: list["Stage"] = []
@@ -31,7 +32,7 @@ class Stage:
 
     def __init__(self, name: str, steps: int = 0, clock=time.monotonic):
         self.name, self.steps, self.clock = name, steps, clock
-        self.done, self.measured = 0, ""
+        self.done, self.measured, self.last = 0, "", ""
         self.started, self.first = clock(), None
 
     def tell(self, done: int, metrics: Mapping[str, float]) -> None:
@@ -44,9 +45,8 @@ class Stage:
         if self.first is None or done <= self.first[0]:  # pilots tell step 0 as long as they last
             self.first = (done, self.clock())
         self.done = done
-        self.measured = ", ".join(
-            f"{text} {metrics[name]:.3g}" for name, text in _SHOWN.items() if name in metrics
-        )
+        found = [f"{text} {metrics[name]:.3g}" for name, text in _SHOWN.items() if name in metrics]
+        self.measured, self.last = ", ".join(found), ", ".join(found[-1:])
 
     @property
     def seconds_left(self) -> float | None:
@@ -68,9 +68,16 @@ class Stage:
             parts.append(duration(self.clock() - self.started))
         return f"{self.name}: {', '.join(parts)}"
 
+    @property
+    def short(self) -> str:
+        """How far it is, for a bar beside its name; "" where it has no steps."""
+        left = self.seconds_left
+        parts = [f"{self.done}/{self.steps}", self.last, f"{duration(left)} left" if left else ""]
+        return ", ".join(filter(None, parts)) * bool(self.steps)
+
 
 @contextlib.contextmanager
-def stage(name: str, steps: int = 0) -> Iterator[Stage]:
+def stage(name: str, steps: int = 0, heading: str = "") -> Iterator[Stage]:
     """Shows a part of the work while it lasts; parts may be inside of others.
 
     On a terminal, that is standard error, a bar stays alive; elsewhere a line goes to `logging`
@@ -79,6 +86,7 @@ def stage(name: str, steps: int = 0) -> Iterator[Stage]:
     Args:
         name: what it is called, as a sentence begins.
         steps: how many it has; 0 where it has none that can be counted.
+        heading: what is told of it before it begins; "" for nothing.
 
     Yields:
         The `Stage`, to be told how far it is.
@@ -89,9 +97,17 @@ def stage(name: str, steps: int = 0) -> Iterator[Stage]:
             stack.enter_context(_shown())
         _stages.append(made)
         stack.callback(_stages.remove, made)
+        if heading:
+            logger.info("\n%s", emphasised(f"{name}: {heading}"))
         yield made
         if steps:
             logger.info("%s", made.line)
+
+
+def emphasised(text: str) -> str:
+    """A text in bold where standard error is a terminal, unless `NO_COLOR` is set."""
+    plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
+    return text if plain else f"\x1b[1m{text}\x1b[0m"
 
 
 def duration(seconds: float) -> str:
@@ -147,6 +163,7 @@ class _Bar:
                 progress.TimeElapsedColumn(),
                 console=console.Console(stderr=True),
                 transient=True,
+                redirect_stdout=False,  # what libraries print is none of the user's
             )
         )
         self.task, self.stage = self.progress.add_task("", total=None, said=""), None
@@ -155,7 +172,6 @@ class _Bar:
         if stage is not self.stage:
             self.stage = stage
             self.progress.reset(self.task, total=stage.steps or None)
-        _, said = stage.line.split(": ", 1)
         self.progress.update(
-            self.task, description=stage.name, completed=stage.done, said=said * bool(stage.steps)
+            self.task, description=stage.name, completed=stage.done, said=stage.short
         )

@@ -17,7 +17,11 @@ REPORTS = ("report.json", "report.md", "report.html")
 PACKAGES = ("kegnet-tf", "keras", "tensorflow", "tensorly", "numpy", "ai-edge-litert")
 ABOUT = (
     "Accuracy is on real test data; agreement with the teacher, and of exported files with "
-    "their student, is on synthetic data that no student was trained or chosen on."
+    "their student, is on synthetic data that no student was trained or chosen on. Students are "
+    "made by `tucker` (the teacher with some layers split, not trained), or trained after that on "
+    "noise (`uniform`, `gaussian`), on what generators draw (`kegnet`), or on that and on shapes "
+    "or noise that nobody had to learn (`kegnet+`). What a generator makes is recognised if the "
+    "teacher gives it the class that was asked for."
 )
 BESIDE = (
     "The student's files in `export/` beside the teacher's own in `teacher/`, which need no data "
@@ -123,11 +127,11 @@ class Report:
 
 
 def _means(students):
-    """A row for each student and arm of several seeds: mean and sample deviation in percent."""
+    """Mean and sample deviation over seeds, in percent: a row a student and way to make it."""
     cells = {}
     for student in students:
         cells.setdefault((student.name, student.arm), []).append(student)
-    headers = ["student", "arm", "students", "ratio"]
+    headers = ["student", "made by", "students", "ratio"]
     headers += ["accuracy", "balanced accuracy", "agreement"]
     rows = [
         [
@@ -152,11 +156,11 @@ def _spread(values):
 
 
 def _students(report):
-    headers = ["student", "arm", "seed", "parameters", "ratio", "accuracy", "balanced accuracy"]
+    headers = ["student", "made by", "seed", "parameters", "ratio", "accuracy", "balanced accuracy"]
     headers += ["agreement", "selection", "loss", "BatchNorm mode", "features", "seconds"]
     teacher = report.teacher
     measures = [teacher.accuracy, teacher.balanced_accuracy]
-    rows = [[None, "original", None, teacher.parameters, 1.0, *measures, *[None] * 6]]
+    rows = [["teacher", None, None, teacher.parameters, 1.0, *measures, *[None] * 6]]
     for row in report.students:
         rows.append([row.name, row.arm, row.seed, row.parameters, row.compression_ratio])
         rows[-1] += [row.accuracy, row.balanced_accuracy, row.agreement]
@@ -166,7 +170,7 @@ def _students(report):
 
 
 def _generators(generators):
-    headers = ["generator", "steps", "asked and answered", "classifier loss", "decoder loss"]
+    headers = ["generator", "steps", "recognised", "classifier loss", "decoder loss"]
     headers += ["diversity loss", "statistics loss", "seconds"]
     rows = [
         [row.seed, row.steps, row.accuracy, row.classifier_loss, row.decoder_loss]

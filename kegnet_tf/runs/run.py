@@ -51,13 +51,14 @@ class Run(Setup):
         also: more that the results depend on, by name; a folder of others is refused.
         convert: function that exports a model's file, in a process of its own.
         latencies: `export.latencies`.
-        log_curves: function from a folder to the Keras callback that writes curves there.
+        log_curves: function from a folder, and what to draw there or None, to the Keras callback
+            that writes curves there, see `tensorboard.Curves`.
         recognition: `extraction.recognition`.
     """
 
     convert = staticmethod(exporting.convert_apart)
     latencies = staticmethod(export.latencies)
-    log_curves = staticmethod(tensorboard.tensorboard)
+    log_curves = staticmethod(tensorboard.Curves)
     recognition = staticmethod(extraction.recognition)
 
     def __init__(

@@ -18,6 +18,7 @@ def draw(run) -> None:
     models, _ = run.all_generators
     path, test = run.paths["figures"] / "figures.json", run.real.test
     made = {"generators": [*map(teachers.digest, models)], "labels": [*run.label_names]}
+    made["look"] = 2  # what is drawn, and how
     made["real_examples"] = len(test[0]) if test else 0
     if records.read(path, made) is None:
         given = models, run.teacher, run.label_names, run.seed("figures"), test

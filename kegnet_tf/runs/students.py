@@ -11,7 +11,7 @@ import time
 
 import keras
 
-from kegnet_tf import distillation, synthesis, teachers
+from kegnet_tf import compression, distillation, synthesis, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.runs import (
     initial_students,
@@ -93,7 +93,8 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
             settings = settings or run.distillation_settings
             started = time.perf_counter()
             steps = settings.epochs * settings.steps_per_epoch
-            with progress.stage(f"Student {name}, {arm}, seed {seed}", steps) as stage:
+            own = f", seed {seed}" if run.config.num_seeds > 1 else ""
+            with progress.stage(f"{name}, {arm}{own}", steps) as stage:
                 distilled = distillation.distil(
                     student,
                     data or functools.partial(streams.stream, run, arm, seed),
@@ -102,7 +103,7 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
                     teacher=run.teacher,
                     devices=run.devices,
                     backup=_backup(path, made),
-                    callbacks=[run.log_curves(run.workdir / "tensorboard" / path.stem), *callbacks],
+                    callbacks=[run.log_curves(_curves(run, key), None), *callbacks],
                     told=stage.tell,
                     verbose=0,
                 )
@@ -123,6 +124,10 @@ def trained(run, key, callbacks=(), data=None, settings=None) -> tuple[keras.Mod
     return teachers.standardised(model), found
 
 
+def _curves(run, key):
+    return run.workdir / "tensorboard" / tensorboard.run_name(*key)
+
+
 def _backup(path, made):
     """Where the state of a student in training is kept: of these settings, and of no others."""
     settings = json.dumps(records.plain(made), sort_keys=True)
@@ -136,7 +141,7 @@ def _backups(path):
     return sorted(path.parent.glob(name))
 
 
-@progress.stage("Students, measured")
+@progress.stage("Students", heading="they learn to answer as the teacher, and are measured")
 def results(run) -> list[StudentResult]:
     """All students of a run, trained or found finished, and measured.
 
@@ -160,8 +165,8 @@ def result(run, key) -> StudentResult:
     student, found = trained(run, key)
     fields, counts = measuring.measured(run, student)
     found = dataclasses.replace(found, **fields)
-    folder = run.workdir / "tensorboard" / found.stem
-    tensorboard.summarise(folder, found, run.config.to_dict(), counts, run.real.label_names)
+    given = run.config.to_dict(), counts, run.real.label_names, compression.int8_bytes(student)
+    tensorboard.summarise(_curves(run, key), found, *given)
     return found
 
 

@@ -82,7 +82,7 @@ def test_generator_that_explodes_is_stopped_and_reported_with_its_last_finite_st
     tmp_path, caplog
 ):
     run = tiny_run(tmp_path, num_generators=1)
-    run.log_curves = lambda log_dir: Ruined()
+    run.log_curves = lambda *_: Ruined()
     (generator,), (result,) = run.generators, run.all_generators[1]
     assert result.stopped
     assert result.steps < 4
@@ -114,7 +114,7 @@ def test_generators_of_vectors_are_trained_together_and_go_on_where_they_were_en
     # Ended after the first epoch, and once more after the first of two files.
     folder = tmp_path / "ended"
     run = tiny_run(folder, teacher)
-    run.log_curves = lambda log_dir: EndedSecond()
+    run.log_curves = lambda *_: EndedSecond()
     with pytest.raises(KeyboardInterrupt):
         run.generators
     with pytest.raises(StopIteration):

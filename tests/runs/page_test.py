@@ -114,7 +114,11 @@ def test_page_is_well_formed_and_loads_nothing(folder):
 def test_pictures_are_inside_with_their_names(folder):
     reader = Reader(page.html(REPORT, folder))
     images = [attributes for tag, attributes in reader.tags if tag == "img"]
-    assert [each["alt"].partition(":")[0] for each in images] == ["Averages", "Own", "Generator 0"]
+    assert [each["alt"].partition(":")[0] for each in images] == [
+        "Averages",
+        "Own",
+        "Many z, generator 0",
+    ]
     inside = base64.b64decode(images[0]["src"].partition(",")[2])
     assert inside == (folder / "figures" / "averages.png").read_bytes()
 

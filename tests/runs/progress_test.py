@@ -25,12 +25,12 @@ def test_stage_tells_steps_measures_and_the_time_that_its_own_pace_leaves():
     assert stage.line == "Generator 1 of 2: 0 of 300 steps, 0 s"
     clock.now = 50.0  # traced, and 200 steps were done before an interruption
     stage.tell(201, {"loss": 1.23456, "confidence": 0.5, "accuracy": 0.25})
-    assert stage.line == "Generator 1 of 2: 201 of 300 steps, loss 1.23, accuracy 0.25"
+    assert stage.line == "Generator 1 of 2: 201 of 300 steps, loss 1.23, recognised 0.25"
     clock.now = 70.0
     stage.tell(211, {"loss": 1.0})
     assert stage.line == "Generator 1 of 2: 211 of 300 steps, loss 1, 2.97 min left"
     stage.tell(300, {"val_agreement": 0.9})
-    assert stage.line == "Generator 1 of 2: 300 of 300 steps, agreement on held-out data 0.9, 70 s"
+    assert stage.line == "Generator 1 of 2: 300 of 300 steps, on held-out data 0.9, 70 s"
 
 
 def test_time_left_does_not_count_what_pilots_took():
@@ -63,6 +63,30 @@ def test_log_gets_a_line_of_the_innermost_stage_before_it_was_silent_for_long(mo
     assert caplog.messages[-1].startswith("Student a: 8 of 8 steps, loss 1")
 
 
+def test_heading_is_told_once_and_bold_on_terminals_alone(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "kegnet_tf")
+    with progress.stage("Students", heading="they learn"):
+        pass
+    assert caplog.messages == ["\nStudents: they learn"]
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert progress.emphasised("a") == "\x1b[1ma\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert progress.emphasised("a") == "a"
+
+
+def test_bar_gets_how_far_it_is_in_few_words():
+    clock = Clock()
+    stage = progress.Stage("student1, kegnet+", 400, clock)
+    assert progress.Stage("Files").short == ""
+    for now, done in ((0.0, 0), (10.0, 100)):
+        clock.now = now
+        stage.tell(done, {"loss": 1.0, "val_agreement": 0.87654})
+    assert stage.short == "100/400, on held-out data 0.877, 30 s left"
+
+
 def test_terminal_gets_a_bar_that_leaves_the_last_line_alone():
     source = """
 import logging, sys, time
@@ -84,6 +108,6 @@ with progress.stage("kegnet"), progress.stage("Generator 1 of 2", 4) as stage:
             os.close(ours)
     assert process.returncode == 0
     text = shown.decode()
-    assert "1 of 4 steps, loss 2" in text
+    assert "1/4, loss 2" in text
     assert "\x1b[?25l" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back

@@ -4,17 +4,9 @@ import base64
 import pathlib
 from collections.abc import Mapping
 
+from kegnet_tf.runs import pictures
 from kegnet_tf.runs.page.elements import Element, element, table, words
 
-_CAPTIONS = {
-    "curve": ("The curve", "size against what is left, before any training"),
-    "classes": ("Classes", "what each generator draws for each class in the middle of its space"),
-    "averages": ("Averages", "means over many drawings of each class"),
-    "walks": ("Walks", "from one class to another"),
-    "real": ("Real beside generated", "test images, and what the generators drew"),
-    "losses": ("Losses", "of the generators while they learned"),
-    "class_balance": ("Class balance", "how often the teacher answers with each class"),
-}
 _OF_STUDENTS = {
     "tucker": "the teacher with some layers split in smaller ones (Tucker), and not trained",
     "kegnet, kegnet+": "trained to answer as the teacher, on what generators draw; with +, mixed "
@@ -34,7 +26,7 @@ _OF_LAYERS = {
 }
 _OF_GENERATORS = {
     "generator": "a small network that draws an example of a class that it is asked for",
-    "asked and answered": "how often the teacher recognises the class that was asked for",
+    "recognised": "how often the teacher gives an image the class that was asked for",
 }
 _FIRST = ("averages", "classes", "real")
 
@@ -54,7 +46,7 @@ def students(report) -> Element:
         learned += ["features"] if each.features == "on" else []
         shares = _percent(each.agreement), _percent(each.accuracy)
         rows.append([each.stem, each.arm, *size, *shares, ", ".join(learned) or None])
-    headings = ["student", "learned from", "parameters", "ratio", "agreement", "accuracy", "how"]
+    headings = ["student", "made by", "parameters", "ratio", "agreement", "accuracy", "how"]
     return element(
         "section",
         element("h2", "The students"),
@@ -106,7 +98,7 @@ def generators(report, folder: pathlib.Path) -> Element:
         report: a `Report`.
         folder: of the run.
     """
-    headings = ["generator", "steps", "asked and answered", "seconds"]
+    headings = ["generator", "steps", "recognised", "seconds"]
     rows = [
         [str(row.seed), f"{row.steps:,}", _percent(row.accuracy), f"{row.seconds:.0f}"]
         for row in report.generators
@@ -137,8 +129,7 @@ def curve(folder: pathlib.Path) -> Element | None:
 
 def picture(path: pathlib.Path) -> Element:
     """A PNG inside the page, with its caption."""
-    own = path.stem.replace("-", " ").replace("_", " ").capitalize(), ""
-    title, caption = _CAPTIONS.get(path.stem, own)
+    title, caption = pictures.caption(path.stem)
     data = base64.b64encode(path.read_bytes()).decode()
     text = f": {caption}" if caption else ""
     return element(

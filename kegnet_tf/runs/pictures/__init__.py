@@ -8,23 +8,28 @@ from kegnet_tf.runs.pictures.charts import (
     frontier_chart,
     loss_curves,
 )
+from kegnet_tf.runs.pictures.draws import (
+    class_images,
+    label_walk,
+    latent_walk,
+    mean_images,
+    variety,
+)
 from kegnet_tf.runs.pictures.gallery import drawings
 from kegnet_tf.runs.pictures.images import (
     class_grid,
-    class_images,
     drawable,
     generated_grid,
     image_grid,
-    label_walk,
-    latent_walk,
     mean_grid,
-    mean_images,
     real_beside_generated,
     tile,
     walk_grid,
 )
+from kegnet_tf.runs.pictures.look import caption
 
 __all__ = [
+    "caption",
     "class_balance",
     "class_grid",
     "class_images",
@@ -43,5 +48,6 @@ __all__ = [
     "mean_images",
     "real_beside_generated",
     "tile",
+    "variety",
     "walk_grid",
 ]

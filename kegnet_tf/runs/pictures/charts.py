@@ -9,9 +9,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from kegnet_tf.runs.pictures import look
+
 DPI = 128
+_LOSSES = {  # by name in the log
+    "loss": "all, weighted",
+    "classifier_loss": "classifier: the class asked for",
+    "decoder_loss": "decoder: z from x",
+    "diversity_loss": "diversity: different x",
+    "statistics_loss": "statistics: of BatchNorm",
+}
 
 
+@look.own
 def loss_curves(
     curves: Mapping[str, Mapping[str, Sequence[float]]], path: str | os.PathLike
 ) -> None:
@@ -30,12 +40,15 @@ def loss_curves(
         finite = finite[np.isfinite(finite)]
         if finite.size and 0 < 100 * finite.min() <= finite.max():
             axes.set_yscale("log")
-        axes.set(title=loss.replace("_", " "), xlabel="epoch")
+        axes.set(title=_LOSSES.get(loss, loss.replace("_", " ")), xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0].set_ylabel("loss, mean of an epoch")
+    figure.suptitle("What generators lose while they learn from the teacher")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.savefig(path, format="png", dpi=DPI)
 
 
+@look.own
 def class_balance(
     shares: Mapping[str, Sequence[float]], path: str | os.PathLike, label_names: Sequence[str]
 ) -> None:
@@ -45,15 +58,20 @@ def class_balance(
     figure = Figure((inches, 3.2), DPI, layout="constrained")
     axes = figure.subplots()
     for index, (name, share) in enumerate(shares.items()):
-        axes.bar(classes + (index + 0.5) * width - 0.4, share, width, label=name)
-    axes.axhline(1 / len(classes), color="black", linestyle="--", linewidth=1, label="uniform")
+        percent = 100 * np.asarray(share)
+        axes.bar(classes + (index + 0.5) * width - 0.4, percent, width, label=name)
+    even = 100 / len(classes)
+    axes.axhline(even, color="black", linestyle="--", linewidth=1, label="all classes alike")
     rotation = _rotation(label_names)
     axes.set_xticks(classes, label_names, rotation=rotation, parse_math=False)
-    axes.set(ylabel="share of answers")
+    axes.grid(visible=False, axis="x")
+    axes.set(xlabel="the teacher's answer", ylabel="% of its answers")
+    figure.suptitle("What the teacher answers to generated data")
     figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(path, format="png", dpi=DPI)
 
 
+@look.own
 def compression_curve(
     points: Sequence[Mapping[str, float]], chosen: float, path: str | os.PathLike
 ) -> None:
@@ -68,28 +86,38 @@ def compression_curve(
     figure = Figure((8, 3.4), DPI, layout="constrained")
     kept, costs = figure.subplots(1, 2)
     ratios = [point["ratio"] for point in points]
-    kept.plot(ratios, [100 * point["agreement"] for point in points], "o-", ms=4, label="agreement")
+    kept.plot(
+        ratios,
+        [100 * point["agreement"] for point in points],
+        "o-",
+        ms=4,
+        label="same answer as the teacher",
+    )
     lost = [100 * min(point["lost"], 1.0) for point in points]
     kept.plot(ratios, lost, "s--", ms=4, label="lost of the logits")
-    kept.set(title="before training", ylabel="%", ylim=(-3, 103))
-    names = {"parameters": "o-", "multiply_adds": "s--", "int8_bytes": "D:"}
-    for name, form in names.items():
+    kept.set(title="what is kept, before training", ylabel="% of artificial data", ylim=(-3, 103))
+    names = {
+        "parameters": ("o-", "parameters"),
+        "multiply_adds": ("s--", "multiply-adds"),
+        "int8_bytes": ("D:", "bytes of an int8 file"),
+    }
+    for name, (form, said) in names.items():
         values = [point[name] for point in points]
         if None not in values:
             shares = [100 * value / values[0] for value in values]
-            costs.plot(ratios, shares, form, ms=4, label=name.replace("_", " "))
-    costs.set(title="beside the teacher", ylabel="% of the teacher's", ylim=(-3, 103))
+            costs.plot(ratios, shares, form, ms=4, label=said)
+    costs.set(title="what it costs", ylabel="% of the teacher's", ylim=(-3, 103))
     for axes in (kept, costs):
         axes.axvline(chosen, color="black", linewidth=1, linestyle=":", label=f"chosen: {chosen:g}")
-        axes.set(xlabel="ratio of parameters", xscale="log")
+        axes.set(xlabel="ratio: parameters of the teacher over those left", xscale="log")
         shown = [ratio for ratio in (1, 1.5, 2, 3, 4, 6, 10) if ratio <= ratios[-1]]
         axes.set_xticks(shown, [f"{ratio:g}" for ratio in shown])
         axes.minorticks_off()
-        axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     figure.savefig(path, format="png", dpi=DPI)
 
 
+@look.own
 def confusion_matrix(counts: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
     """Draws [labels, answers] counts, each row in percent of its sum: uint8, [height, width, 3]."""
     counts, classes = np.asarray(counts, float), range(len(label_names))
@@ -98,6 +126,7 @@ def confusion_matrix(counts: np.ndarray, label_names: Sequence[str]) -> np.ndarr
     figure = Figure((inches, inches), DPI, layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, "Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.005:
             colour = "white" if share > 0.5 else "black"
@@ -105,12 +134,13 @@ def confusion_matrix(counts: np.ndarray, label_names: Sequence[str]) -> np.ndarr
     rotation = _rotation(label_names)
     axes.set_xticks(classes, label_names, rotation=rotation, parse_math=False)
     axes.set_yticks(classes, label_names, parse_math=False)
-    axes.set(xlabel="answer", ylabel="label")
+    axes.set(xlabel="answer", ylabel="label", title="% of each label's test data")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 
 
+@look.own
 def comparison(panels: Mapping[str, Mapping], path: str | os.PathLike) -> None:
     """Writes dots of ours beside the paper's, a panel a student and a column of them an arm.
 
@@ -133,13 +163,14 @@ def comparison(panels: Mapping[str, Mapping], path: str | os.PathLike) -> None:
             axes.errorbar(places, means, deviations, fmt="osD^v"[index % 5], ms=4, label=name)
         axes.set_xticks(range(len(arms)), list(arms))
         axes.set(title=title, ylabel="test accuracy, %")
-        axes.grid(axis="y", alpha=0.3)
+        axes.grid(visible=False, axis="x")
     for axes in list(grid):  # what zip left over
         axes.set_axis_off()
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.savefig(path, format="png", dpi=DPI)
 
 
+@look.own
 def frontier_chart(
     series: Sequence[tuple[str, Sequence]], chosen: str | None, path: str | os.PathLike
 ) -> None:
@@ -176,7 +207,6 @@ def frontier_chart(
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.grid(alpha=0.25)
     handles = [Line2D([], [], color=f"C{i % 10}", lw=4) for i in range(len(series))]
     handles += [
         Line2D([], [], color="grey", marker="osD^v"[i % 5], lw=0) for i in range(len(formats))

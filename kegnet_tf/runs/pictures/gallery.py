@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kegnet_tf import extraction
-from kegnet_tf.runs.pictures import charts, images
+from kegnet_tf.runs.pictures import charts, draws, images, look
 from kegnet_tf.runs.workdir import read_curves, read_json
 
 
@@ -33,7 +33,8 @@ def drawings(
         test: real (x, label), x [size, ...] standardised and label [size], or None.
 
     Returns:
-        Functions that draw to a path, by the picture's file name.
+        Functions that draw to a path, by the picture's file name, and one that writes what each
+        shows, "README.md".
     """
     names = label_names or [*map(str, range(teacher.output_shape[-1]))]
     pictures = _charts(folder, len(generators), names)
@@ -43,9 +44,10 @@ def drawings(
             pictures["real"] = lambda path: images.real_beside_generated(
                 *_examples(generators, *test, seed), path, names
             )
-    return {
+    files = {
         f"{name}.png": lambda path, draw=draw: draw(path=path) for name, draw in pictures.items()
     }
+    return {"README.md": lambda path: path.write_text(look.index(files))} | files
 
 
 def _charts(folder, count, names):
@@ -53,10 +55,10 @@ def _charts(folder, count, names):
     paths = [folder / str(index) for index in range(count)]
 
     def losses(path):
-        charts.loss_curves({each.name: _losses(each) for each in paths}, path)
+        charts.loss_curves({_name(each): _losses(each) for each in paths}, path)
 
     def class_balance(path):
-        rows = {each.name: read_json(each.with_suffix(".json")) for each in paths}
+        rows = {_name(each): read_json(each.with_suffix(".json")) for each in paths}
         charts.class_balance({name: row["shares"] for name, row in rows.items()}, path, names)
 
     return {"losses": losses, "class_balance": class_balance}
@@ -65,15 +67,19 @@ def _charts(folder, count, names):
 def _grids(generators, names, seed):
     """Functions of a path, by the picture's name."""
     pictures = {
-        "classes": functools.partial(images.class_grid, generators, label_names=names),
+        "classes": functools.partial(images.class_grid, generators, label_names=names, seed=seed),
         "averages": functools.partial(images.mean_grid, generators, label_names=names, seed=seed),
         "walks": functools.partial(images.walk_grid, generators, label_names=names),
     }
     for index, generator in enumerate(generators):
         pictures[f"generator-{index}"] = functools.partial(
-            images.generated_grid, generator, label_names=names, seed=seed
+            images.generated_grid, generator, label_names=names, seed=seed, index=index
         )
     return pictures
+
+
+def _name(path):
+    return f"generator {path.name}"
 
 
 def _losses(path):
@@ -95,5 +101,5 @@ def _examples(generators, x, label, seed, columns=8):
     for column in range(columns):
         generator = generators[column % len(generators)]
         _, z = extraction.sample(seed, column, 1, classes, generator.latent_dim, "onehot")
-        generated.append(images.class_images(generator, z)[0])
+        generated.append(draws.class_images(generator, z)[0])
     return real, np.stack(generated, axis=1)

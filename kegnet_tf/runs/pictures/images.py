@@ -14,12 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D, Bbox
 
-from kegnet_tf import extraction
+from kegnet_tf.runs.pictures import look
+from kegnet_tf.runs.pictures.draws import class_images, label_walk, latents, mean_images, variety
 
 DPI = 128  # a power of two, so that pixels to inches and back is exact
 SIDE = 64  # pixels of the PNG that the longer side of an image has at least
 MARGIN = 8  # pixels of the PNG around what is drawn
-BATCH = 512  # images asked of a generator at once
 
 
 def drawable(shape: Sequence[int]) -> bool:
@@ -57,62 +57,7 @@ def tile(images: np.ndarray, gap: int = 1) -> np.ndarray:
     return canvas[: len(canvas) - gap, : canvas.shape[1] - gap]
 
 
-def class_images(generator: keras.Model, z: np.ndarray) -> np.ndarray:
-    """Images of every one-hot class at each z, [rows, latent_dim].
-
-    Returns:
-        [rows, num_classes, height, width, channels].
-    """
-    classes = generator.num_classes
-    y = np.tile(np.eye(classes, dtype=np.float32), (len(z), 1))
-    x = _generate(generator, y, np.repeat(z, classes, axis=0))
-    return x.reshape(len(z), classes, *x.shape[1:])
-
-
-def mean_images(generator: keras.Model, seed: int, size: int = 500) -> np.ndarray:
-    """Images of every class, averaged over `size` random z (KegNet, Figure 2c).
-
-    Returns:
-        [1, num_classes, height, width, channels].
-    """
-    parts = np.array_split(_latents(generator, seed, size), math.ceil(size / 50))
-    return sum(class_images(generator, part).sum(0, keepdims=True) for part in parts) / size
-
-
-def label_walk(generator: keras.Model, start: int, end: int, steps: int = 10) -> np.ndarray:
-    """Images at z = 0 while y moves from one-hot `start` to one-hot `end` (KegNet, Figure 2d).
-
-    Returns:
-        [1, steps, height, width, channels].
-    """
-    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    first, last = np.eye(generator.num_classes, dtype=np.float32)[[start, end]]
-    z = np.zeros((steps, generator.latent_dim), np.float32)
-    return _generate(generator, (1 - share) * first + share * last, z)[None]
-
-
-def latent_walk(generator: keras.Model, seed: int, steps: int = 10) -> np.ndarray:
-    """Images of every class while z moves straight from one random latent to another.
-
-    Returns:
-        [num_classes, steps, height, width, channels].
-    """
-    first, last = _latents(generator, seed, 2)
-    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    return class_images(generator, (1 - share) * first + share * last).swapaxes(0, 1)
-
-
-def _latents(generator, seed, size):
-    classes, latent_dim = generator.num_classes, generator.latent_dim
-    return np.asarray(extraction.sample(seed, 0, size, classes, latent_dim, "onehot")[1])
-
-
-def _generate(generator, y, z):
-    parts = [slice(start, start + BATCH) for start in range(0, len(y), BATCH)]
-    x = [np.asarray(generator((y[part], z[part]), training=False)) for part in parts]
-    return np.concatenate(x).astype(np.float32)
-
-
+@look.own
 def image_grid(
     images: np.ndarray,
     path: str | os.PathLike,
@@ -132,11 +77,18 @@ def image_grid(
 
 
 def class_grid(
-    generators: Sequence[keras.Model], path: str | os.PathLike, label_names: Sequence[str]
+    generators: Sequence[keras.Model],
+    path: str | os.PathLike,
+    label_names: Sequence[str],
+    seed: int,
 ) -> None:
-    """Writes images at z = 0, a row a generator, a column a class (KegNet, Figure 2a and b)."""
-    rows = [class_images(each, np.zeros((1, each.latent_dim), np.float32)) for each in generators]
-    _generator_grid(rows, path, label_names, "z = 0")
+    """Writes images at z = 0 and `mean_images` below (KegNet, Figure 2a to c), a column a class."""
+    rows, names = [], []
+    for index, each in enumerate(generators):
+        rows += [class_images(each, np.zeros((1, each.latent_dim), np.float32))]
+        rows += [mean_images(each, seed)]
+        names += [f"generator {index}, z = 0", "mean over z"]
+    image_grid(np.concatenate(rows), path, names, label_names, "what generators draw of each class")
 
 
 def mean_grid(
@@ -147,12 +99,8 @@ def mean_grid(
 ) -> None:
     """Writes `mean_images`, a row a generator, a column a class (KegNet, Figure 2c)."""
     rows = [mean_images(generator, seed) for generator in generators]
-    _generator_grid(rows, path, label_names, "mean over z")
-
-
-def _generator_grid(rows, path, label_names, title):
     names = [f"generator {index}" for index in range(len(rows))]
-    image_grid(np.concatenate(rows), path, names, label_names, title)
+    image_grid(np.concatenate(rows), path, names, label_names, "mean over z, of each class")
 
 
 def walk_grid(
@@ -173,7 +121,8 @@ def walk_grid(
             rows.append(label_walk(generator, start, end))
             names.append(f"{label_names[start]} → {label_names[end]}\ngenerator {index}")
     shares = [f"{share:.0%}" for share in np.linspace(0, 1, rows[0].shape[1])]
-    image_grid(np.concatenate(rows), path, names, shares)
+    title = "z = 0, on the way from one class to another"
+    image_grid(np.concatenate(rows), path, names, shares, title)
 
 
 def generated_grid(
@@ -182,13 +131,24 @@ def generated_grid(
     label_names: Sequence[str],
     seed: int,
     rows: int = 8,
+    index: int = 0,
 ) -> None:
-    """Writes one generator's images: a column a class, z = 0 on top, random z below."""
-    z = _latents(generator, seed, rows) * (np.arange(rows) > 0)[:, None]
-    names = ["z = 0", *[""] * (rows - 1)]
-    image_grid(class_images(generator, z), path, names, label_names)
+    """Writes one generator's images: a column a class, z = 0 on top, random z below.
+
+    Above them it says how much those of random z differ, by `variety`.
+    """
+    z = latents(generator, seed, rows) * (np.arange(rows) > 0)[:, None]
+    names = ["z = 0", *["random z"] * (rows - 1)]
+    x = class_images(generator, z)
+    title = f"generator {index}"
+    if rows > 2:
+        within, between = variety(x[1:])
+        title += "; mean difference of a pixel, in standard deviations of real ones:\n"
+        title += f"{within:.2f} between two z of a class, {between:.2f} between two classes"
+    image_grid(x, path, names, label_names, title)
 
 
+@look.own
 def real_beside_generated(
     real: np.ndarray, generated: np.ndarray, path: str | os.PathLike, label_names: Sequence[str]
 ) -> None:

@@ -29,8 +29,9 @@ def test_loss_curves_have_a_panel_for_each_loss_and_a_line_for_each_generator(tm
     }
     charts.loss_curves(curves, tmp_path / "curves.png")
     panels = {axes.get_title(): axes for axes in drawn[0].axes}
-    assert list(panels) == ["decoder loss", "diversity loss", "classifier loss", "broken"]
-    lines = panels["decoder loss"].lines
+    told = ["decoder: z from x", "diversity: different x", "classifier: the class asked for"]
+    assert list(panels) == [*told, "broken"]
+    lines = panels["decoder: z from x"].lines
     assert [line.get_label() for line in lines] == list(curves)
     assert_array_equal(lines[0].get_ydata(), [3.0, np.nan, 1.0])
     assert_array_equal(lines[0].get_xdata(), [1, 2, 3])
@@ -45,8 +46,8 @@ def test_class_balance_has_a_bar_for_each_share_and_a_line_where_all_are_equal(t
     charts.class_balance(shares, tmp_path / "balance.png", "abc")
     (axes,) = drawn[0].axes
     bars = sorted(axes.patches, key=lambda bar: bar.get_x())
-    assert [bar.get_height() for bar in bars] == [0.2, 1.0, 0.3, 0.0, 0.5, 0.0]
-    assert_allclose(axes.lines[0].get_ydata(), 1 / 3)
+    assert [bar.get_height() for bar in bars] == [20.0, 100.0, 30.0, 0.0, 50.0, 0.0]
+    assert_allclose(axes.lines[0].get_ydata(), 100 / 3)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
 
 

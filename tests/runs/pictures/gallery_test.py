@@ -44,11 +44,11 @@ def draw(folder, *given):
     drawings = pictures.drawings(folder, *given)
     for name, drawing in drawings.items():
         drawing(folder / name)
-    assert {path.name for path in folder.glob("*.png")} == {*drawings}
+    assert {path.name for path in [*folder.glob("*.png"), folder / "README.md"]} == {*drawings}
     return {*drawings}
 
 
-CHARTS = {"losses.png", "class_balance.png"}
+CHARTS = {"losses.png", "class_balance.png", "README.md"}
 IMAGES = {"classes.png", "averages.png", "walks.png", "generator-0.png", "generator-1.png"}
 
 
@@ -77,8 +77,9 @@ def test_charts_show_losses_without_other_columns_and_shares_of_answers(folder, 
         monkeypatch.setattr(gallery.charts, name, remember)
     draw(folder, [Fake(7)] * 2, teacher(7), (), 0)
     losses = {"decoder_loss": [1.0, 0.5], "loss": [3.0, 2.0]}
-    assert asked["loss_curves"] == {"0": losses, "1": losses}
-    assert asked["class_balance"] == dict.fromkeys("01", [0.5, 0.25, 0.25])
+    names = ("generator 0", "generator 1")
+    assert asked["loss_curves"] == dict.fromkeys(names, losses)
+    assert asked["class_balance"] == dict.fromkeys(names, [0.5, 0.25, 0.25])
 
 
 def test_real_examples_stand_beside_generators_in_turn_and_missing_ones_are_nan(

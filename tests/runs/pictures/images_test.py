@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from kegnet_tf import extraction
 from kegnet_tf.runs import pictures
+from kegnet_tf.runs.pictures import draws
 from kegnet_tf.runs.pictures import images as module
 
 
@@ -118,8 +119,8 @@ def test_tile_refuses_what_is_no_grid_of_grey_or_colour_images(shape, tmp_path):
 
 
 def test_grid_of_a_generator_of_vectors_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`images` must be .* Received: \(1, 3, 16\)"):
-        pictures.class_grid([Vectors()], tmp_path / "grid.png", "abc")
+    with pytest.raises(ValueError, match=r"`images` must be .* Received: \("):
+        pictures.class_grid([Vectors()], tmp_path / "grid.png", "abc", seed=0)
 
 
 def test_class_images_have_a_column_for_each_one_hot_class_and_a_row_for_each_z():
@@ -133,7 +134,7 @@ def test_class_images_have_a_column_for_each_one_hot_class_and_a_row_for_each_z(
 def test_class_images_are_the_same_in_small_batches(monkeypatch):
     generator, z = Fake(), np.arange(8.0).reshape(4, 2)
     whole = pictures.class_images(generator, z)
-    monkeypatch.setattr(module, "BATCH", 5)
+    monkeypatch.setattr(draws, "BATCH", 5)
     assert_array_equal(pictures.class_images(generator, z), whole)
     assert [size for size, _ in generator.calls] == [12, 5, 5, 2]
 
@@ -201,13 +202,15 @@ def test_image_grid_refuses_too_few_or_too_many_names(names, tmp_path):
     assert not (tmp_path / "grid.png").exists()
 
 
-def test_class_grid_has_a_row_for_each_generator_at_z_0(tmp_path, drawn, generator):
-    pictures.class_grid([Fake(), generator], tmp_path / "grid.png", "abc")
-    z = np.zeros((1, 2), np.float32)
-    rows = [pictures.class_images(each, z) for each in (Fake(), generator)]
+def test_class_grid_has_z_0_and_the_mean_of_each_generator(tmp_path, drawn, generator):
+    pictures.class_grid([Fake(), generator], tmp_path / "grid.png", "abc", seed=3)
+    z, rows = np.zeros((1, 2), np.float32), []
+    for each in (Fake(), generator):
+        rows += [pictures.class_images(each, z), pictures.mean_images(each, seed=3)]
     place(tmp_path / "grid.png", enlarged(np.concatenate(rows), 8))
     names = [text.get_text() for text in drawn[0].texts]
-    assert names == ["a", "b", "c", "generator 0", "generator 1", "z = 0"]
+    own = ["generator 0, z = 0", "mean over z", "generator 1, z = 0", "mean over z"]
+    assert names == ["a", "b", "c", *own, "what generators draw of each class"]
 
 
 def test_mean_grid_shows_the_mean_images(tmp_path):
@@ -227,7 +230,7 @@ def test_walk_grid_has_a_row_for_each_pair_and_generator(tmp_path, drawn):
 
 def test_walk_grid_pairs_the_first_labels_with_those_half_the_classes_further_on(tmp_path, drawn):
     pictures.walk_grid([Letters()], tmp_path / "grid.png", "abcdefgh")
-    names = [text.get_text().splitlines()[0] for text in drawn[0].texts[10:]]
+    names = [text.get_text().splitlines()[0] for text in drawn[0].texts[10:-1]]
     assert names == ["a → e", "b → f", "c → g"]
 
 
@@ -236,6 +239,21 @@ def test_generated_grid_has_z_0_on_top_and_random_z_below(tmp_path):
     z = extraction.sample(3, 0, 4, 3, 2, "onehot")[1].numpy()
     z[0] = 0
     place(tmp_path / "grid.png", enlarged(pictures.class_images(Fake(), z), 8))
+
+
+def test_variety_is_the_mean_difference_of_a_value_within_a_class_and_between_classes():
+    rows = [[[0.0, 0.0], [1.0, 1.0]], [[2.0, 0.0], [3.0, 1.0]], [[4.0, 0.0], [5.0, 1.0]]]
+    # z differ by 2, 2 and 4 in one of two values: 8/6; classes by 1 in both.
+    assert_allclose(pictures.variety(rows), (8 / 6, 1.0))
+
+
+def test_generated_grid_tells_the_variety_of_what_is_drawn_at_random_z(tmp_path, drawn):
+    pictures.generated_grid(Fake(), tmp_path / "grid.png", "abc", seed=3, rows=4, index=7)
+    z = extraction.sample(3, 0, 4, 3, 2, "onehot")[1].numpy()
+    within, between = pictures.variety(pictures.class_images(Fake(), z[1:]))
+    title = drawn[0].texts[-1].get_text()
+    assert title.startswith("generator 7; ")
+    assert f"{within:.2f} between two z of a class, {between:.2f} between two classes" in title
 
 
 @pytest.mark.parametrize("channels", [1, 3])
