@@ -89,7 +89,7 @@ def _shapes(model, kinds):
 
 def _variances(shown, x):
     """By sums over batches: all features of all rows may not fit in memory."""
-    moments, rows = [], teachers.rows_at_once([4, *x.shape[1:]], _BATCH)
+    moments, rows = [], teachers.rows_at_once(x.shape[1:], _BATCH)
     for start in range(0, len(x), rows):
         _, *outputs = shown.predict_on_batch(x[start : start + rows])
         outputs = [np.asarray(each, np.float64) for each in outputs]

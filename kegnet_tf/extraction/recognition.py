@@ -57,7 +57,7 @@ def recognition(
     """
     right, counts = 0, np.zeros(generator.num_classes, np.int64)
     # Keras keeps what every layer gives until a model has been called, unless a graph does it.
-    most = teachers.rows_at_once([16, *teacher.input_shape[1:]], 250)
+    most = teachers.rows_at_once([2, *teacher.input_shape[1:]], 250)
     for step in range(-(-size // most)):
         rows = min(most, size - most * step)
         shape = rows, generator.num_classes, generator.latent_dim

@@ -89,7 +89,8 @@ def answers(run, x: np.ndarray) -> np.ndarray | None:
         at_hand = teachers.digest(run.classifier) == run.teacher_digest
         return run.unseen[1].argmax(axis=-1) if at_hand else None
     predict = export.predictor(path)
-    batches = (x[start : start + 500] for start in range(0, len(x), 500))
+    rows = teachers.rows_at_once(x.shape[1:], 500)
+    batches = (x[start : start + rows] for start in range(0, len(x), rows))
     return np.concatenate([predict(batch).argmax(axis=-1) for batch in batches])
 
 

@@ -38,6 +38,18 @@ def test_rows_hold_what_the_report_holds(exported):
         assert [row[name] for name in BESIDE] == ["student", None, None, None]
 
 
+def test_large_examples_are_compared_in_portions_that_fit_in_memory():
+    x, asked = np.zeros((40, 224, 224, 3), np.uint8), []
+
+    def predict(batch):
+        asked.append(len(batch))
+        return np.zeros((len(batch), 2), np.float32)
+
+    assert len(parity.answered(predict, x)) == len(x)
+    assert sum(asked) == len(x)
+    assert max(asked) * 224 * 224 * 3 <= 2**21
+
+
 def test_each_format_comes_for_any_batch_and_for_one_example(exported):
     folder, rows = exported
     assert [(row.format, row.batch, row.path) for row in rows] == [
