@@ -47,6 +47,7 @@ def shown(report, folder: pathlib.Path) -> str:
         "## Students",
         _students(report),
         _words(report),
+        *([wrapped([_LOWER])] if report.teacher.accuracy is None else []),
     ]
     if report.recommendation:
         parts += ["## Files", _files(report), *_of_files(report)]
@@ -108,12 +109,10 @@ def _words(report):
     arms = dict.fromkeys(each.arm for each in report.students)
     lines = [f"{arm}: {_VARIANTS[arm]}" for arm in arms if arm in _VARIANTS]
     lines += ["ratio: parameters of the teacher over those of the student", _AGREEMENT]
-    measured = report.teacher.accuracy is not None
-    lines += [_ACCURACY] if measured else []
+    lines += [_ACCURACY] if report.teacher.accuracy is not None else []
     if any(_balanced(each) for each in report.students):
         lines.append("balanced: the same, each class counting alike")
-    parts = [_LOWER] if not measured else []
-    return wrapped([f"- {line}" for line in lines] + _learned(report) + parts)
+    return wrapped([f"- {line}" for line in lines] + _learned(report))
 
 
 def _learned(report):
