@@ -1,6 +1,7 @@
 """Many runs beside each other: tables, frontiers, and times beside their references."""
 
 from kegnet_tf.experiments.accuracy_benchmark import time_to_accuracy
+from kegnet_tf.experiments.benchmark_table import benchmark_table
 from kegnet_tf.experiments.executors import Executor
 from kegnet_tf.experiments.export_benchmark import export_costs
 from kegnet_tf.experiments.frontier import frontier
@@ -12,6 +13,7 @@ __all__ = [
     "Executor",
     "ReproduceSettings",
     "Reproduction",
+    "benchmark_table",
     "export_costs",
     "frontier",
     "reproduce",

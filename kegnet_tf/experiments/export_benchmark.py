@@ -130,7 +130,9 @@ def _times(paths, steps, repeats):
     """What a row says of time, for each file; the first is what the others are compared with."""
     threads = timing.cores()
     calls = [export.invocations(path, count, steps) for count in (1, threads) for path in paths]
-    seconds = np.array(timing.turns(calls, repeats)).reshape(repeats, 2, len(paths)) / steps
+    with runs.progress.stage("Files, timed in turns", repeats + 1) as stage:
+        taken = timing.turns(calls, repeats, told=stage.tell)
+    seconds = np.array(taken).reshape(repeats, 2, len(paths)) / steps
     ratios = seconds[:, 0] / seconds[:, 0, :1]
     medians = 1e3 * np.median(seconds, axis=0)
     return [

@@ -45,7 +45,8 @@ def generator_step(
         that a new process holds at most in its first training steps, less those before.
     """
     models, given = (teacher, generator, decoder), (steps, repeats)
-    memory = runs.apart(_step_memory, *models, settings, steps)
+    with runs.progress.stage("Memory of a generator step"):
+        memory = runs.apart(_step_memory, *models, settings, steps)
     step = _training(*models, settings, steps)
 
     references = bare_passes(*models, settings)

@@ -1,5 +1,6 @@
 """Times, each beside a reference in one run: only the ratio means something elsewhere."""
 
+import math
 import os
 import statistics
 import time
@@ -9,6 +10,8 @@ import keras
 import tensorflow as tf
 
 from kegnet_tf import runs
+
+LONGEST = 4.0  # seconds of one comparison, so that a preset takes two minutes; ours
 
 
 def compare(
@@ -28,7 +31,8 @@ def compare(
         reference_name: what `reference` is.
         reference: function without arguments that does as many steps of what is beside it.
         steps: in one call of either.
-        repeats: counted calls of each, after one that is not.
+        repeats: counted calls of each, after one that is not; fewer where they take longer than
+            `LONGEST`, but three at least.
         clock: seconds since any moment.
 
     Returns:
@@ -36,7 +40,9 @@ def compare(
         "versions"}: medians for one step, their ratio, and the least and the largest ratio of two
         neighbouring calls.
     """
-    seconds = turns((call, reference), repeats, clock)
+    with runs.progress.stage(f"{name}, beside {reference_name}", repeats + 1) as stage:
+        seconds = turns((call, reference), repeats, clock, LONGEST, stage.tell)
+        stage.steps = len(seconds) + 1
     ours, theirs = zip(*seconds, strict=True)
     ratios = [a / b for a, b in seconds]
     return {
@@ -54,6 +60,8 @@ def turns(
     calls: Sequence[Callable[[], object]],
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
+    longest: float = math.inf,
+    told: Callable[[int, dict], object] = lambda done, metrics: None,
 ) -> list[list[float]]:
     """Seconds of each call, [repeat][call], one after another and after a turn that is not counted.
 
@@ -61,15 +69,21 @@ def turns(
         calls: functions without arguments.
         repeats: counted turns.
         clock: seconds since any moment.
+        longest: seconds that counted turns take after which no further one begins, but for the
+            first three.
+        told: function that hears how many turns are done, and {}.
     """
     seconds = []
-    for _ in range(repeats + 1):
+    while len(seconds) <= min(repeats, 3) or (
+        len(seconds) <= repeats and sum(map(sum, seconds[1:])) < longest
+    ):
         turn = []
         for call in calls:
             started = clock()
             call()
             turn.append(clock() - started)
         seconds.append(turn)
+        told(len(seconds), {})
     return seconds[1:]
 
 
@@ -87,7 +101,8 @@ def executed(trainer: keras.Model, data: tf.data.Dataset) -> Callable[[], object
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    known = hasattr(os, "sched_getaffinity")  # on Linux alone
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count()
 
 
 def machine() -> dict:

@@ -43,11 +43,44 @@ def interface(
         raw: as in `ModelCard`.
         quantisation: as in `ModelCard`.
     """
+    code = preprocessing(record, raw)
     return [
         f"## Input\n\n{_input(record, raw)}",
+        *([f"```python\n{code}```"] if code else []),
         f"## Output\n\n{_output(record)}",
         *_integers(quantisation),
     ]
+
+
+def preprocessing(record: ExportRecord, raw: tuple | None) -> str:
+    """Python that makes `x` of a picture or a row, as far as it is not part of the model.
+
+    Args:
+        record: of the files.
+        raw: as in `ModelCard`.
+
+    Returns:
+        Lines of code; "" where nothing tells what real values are.
+    """
+    if raw is None or not raw and len(record.input_shape) != 3:
+        return ""
+    mean, std = ([float(value) for value in part] for part in raw) if raw else ([], [])
+    scale = f"x = np.float32((x - {mean}) / {std})\n" if raw else ""
+    if len(record.input_shape) != 3:
+        return (
+            f"import numpy as np\n\nx = np.float32([features])  # of one example, a list\n{scale}"
+        )
+    height, width, channels = record.input_shape
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels)
+    if mode is None:
+        return ""
+    unit = " / 255" * bool(raw)
+    return (
+        "import numpy as np\nfrom PIL import Image\n\n"
+        f'picture = Image.open("picture.png").convert("{mode}")\n'
+        f"picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)\n"
+        f"x = np.float32(picture).reshape(1, {height}, {width}, {channels}){unit}\n{scale}"
+    )
 
 
 def _input(record, raw):

@@ -29,7 +29,7 @@ def save(
 
     Its signatures take `x`, [batch, ...], and give `logits`, [batch, num_classes]. Of
     `serving_default`, x is what the model expects; of `serving_raw`, what it is before it was
-    standardised.
+    standardised; `serve` is the first again, by the name that Keras' `TFSMLayer` asks for.
 
     Args:
         model: a built Keras model of one input that answers in logits.
@@ -56,7 +56,8 @@ def save(
             x = tf.cast(x, tf.float32) / 255.0
         return logits(tf.cast((x - mean) / std, dtype))
 
-    archive.add_endpoint("serving_default", logits, [tf.TensorSpec(shape, dtype, "x")])
+    for name in ("serving_default", "serve"):
+        archive.add_endpoint(name, logits, [tf.TensorSpec(shape, dtype, "x")])
     if raw:
         pixels = "uint8" if len(shape) == 4 else "float32"
         archive.add_endpoint("serving_raw", standardised, [tf.TensorSpec(shape, pixels, "x")])

@@ -4,7 +4,15 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["claiming", "export_folder", "flags", "manifest", "records"],
+    submodules=[
+        "claiming",
+        "export_folder",
+        "flags",
+        "manifest",
+        "progress",
+        "records",
+        "terminal",
+    ],
     submod_attrs={
         "each_student": ["deploy_student", "place_of_student"],
         "evaluation": ["evaluate", "evaluate_file"],

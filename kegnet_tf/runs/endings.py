@@ -19,6 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 2.5  # seconds from a signal to the end, whatever the process is busy with; ours
 told = threading.Event()  # set once an interruption was told
 _places: list[str] = []  # the folders that go on where they were
+_last: list[str] = []  # the line about an interruption, at the moment of the signal
 
 
 def interrupt_on_signals() -> None:
@@ -99,6 +100,7 @@ def _interrupt(number, frame):
     for each in SIGNALS:
         if signal.getsignal(each) == _interrupt:
             signal.signal(each, signal.SIG_DFL)
+    _last.append(interrupted())  # now, as what is raised leaves the folder
     raise KeyboardInterrupt
 
 
@@ -111,14 +113,16 @@ def _end_after_signal(heard):
     # By a thread of C: what is freed on the way out may wait for TensorFlow, and nobody runs then.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     faulthandler.dump_traceback_later(PATIENCE, exit=True, file=nowhere)
-    print(f"{os.path.basename(sys.argv[0])}: {interrupted()}", file=sys.stderr, flush=True)
-    told.set()
+    line = f"{os.path.basename(sys.argv[0])}: {(_last or [interrupted()])[0]}\n"
     logging.disable()
     shown = quiet.descriptor()
-    if os.isatty(shown):
-        os.write(shown, b"\x1b[?25h")  # the cursor, which a bar hid
-    for each in {shown, 2}:  # the last line stays: TensorFlow may be on its way in, and greets
+    last = os.dup(shown)
+    for each in {shown, 2}:  # a bar may be drawn, and TensorFlow be on its way in, and greet
         os.dup2(nowhere, each)
+    if os.isatty(last):
+        line = f"\r\x1b[2K{line}\x1b[?25h"  # in place of a bar, which hid the cursor
+    os.write(last, line.encode(errors="backslashreplace"))
+    told.set()
 
 
 def _log(found):

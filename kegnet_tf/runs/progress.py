@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from rich import console, progress
 
+from kegnet_tf.runs.quiet import columns
+
 QUIET = 8.0  # seconds between two lines of a log; ours
 _SHOWN = {  # of the metrics, as people call them
     "loss": "loss",
@@ -161,7 +163,7 @@ class _Bar:
                 progress.BarColumn(20),
                 progress.TextColumn("{task.fields[said]}"),
                 progress.TimeElapsedColumn(),
-                console=console.Console(stderr=True),
+                console=console.Console(stderr=True, width=None if os.isatty(0) else columns()),
                 transient=True,
                 redirect_stdout=False,  # what libraries print is none of the user's
             )

@@ -5,6 +5,7 @@ starts. So a command keeps its user's standard error under another descriptor, a
 descriptors 1 and 2 belong to a file that has no name and goes with the process.
 """
 
+import contextlib
 import faulthandler
 import os
 import sys
@@ -37,6 +38,17 @@ def hush() -> None:
 def descriptor() -> int:
     """Of the user's standard error."""
     return _files[1].fileno() if _files else 2
+
+
+def columns() -> int:
+    """Characters in a line of the user's terminal: `COLUMNS`, or as it says itself; 80 without."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    for number in (descriptor(), 0, 1):
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(number).columns or 80
+    return 80
 
 
 def printed() -> str:

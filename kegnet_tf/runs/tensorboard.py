@@ -180,12 +180,14 @@ def summarise(
     record["made by"] = record.pop("arm")
     record["setting"] = {name: settings[name] for name in SETTINGS if name in settings}
     hyperparameters = dict(_leaves(record))
+    # The tab takes these names from any one student: all, also those that this one has none of.
+    names = dict.fromkeys(["made by", *STUDENT[1:], *hyperparameters])
     found = {name: getattr(row, name, int8_bytes) for name in MEASURES}
     ending = ".result"
     writer = _writer(pathlib.Path(log_dir), [f"events.out.tfevents.*{ending}"], ending)
     with writer.as_default(step=0):
         hp.hparams_config(
-            hparams=[hp.HParam(name) for name in hyperparameters],
+            hparams=[hp.HParam(name) for name in names],
             metrics=[
                 hp.Metric(f"result/{name}", display_name=said) for name, said in MEASURES.items()
             ],

@@ -2,7 +2,6 @@
 
 import io
 import pathlib
-import shutil
 from collections.abc import Sequence
 
 from rich import box
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kegnet_tf import export
+from kegnet_tf.runs import quiet
 
 WIDEST = 100  # characters of a line; ours
 _VARIANTS = {
@@ -47,22 +47,26 @@ def shown(report, folder: pathlib.Path) -> str:
         "## Students",
         _students(report),
         _words(report),
+        *([wrapped([_LOWER])] if report.teacher.accuracy is None else []),
     ]
     if report.recommendation:
         parts += ["## Files", _files(report), *_of_files(report)]
-    advice = [_wrapped([report.advice])] if report.advice else []
+    advice = [wrapped([report.advice])] if report.advice else []
     return "\n\n".join([*parts, _where(folder), *advice])
 
 
 def table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, spare: str = ""
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    words: Sequence[int] = (0,),
+    spare: str = "",
 ) -> str:
     """A table of Markdown as wide as the terminal at most, without columns that are empty.
 
     Args:
         headings: one for each column.
         rows: texts, "" where a cell is empty.
-        left: how many of the first columns are words; numbers stand on the right.
+        words: indices of the columns that hold words; numbers stand on the right.
         spare: heading of the column that is left out where there is no room for all.
     """
     filled = [column for column in range(len(headings)) if any(row[column] for row in rows)]
@@ -71,7 +75,7 @@ def table(
         filled = [column for column in filled if headings[column] != spare]
     made = Table(box=box.MARKDOWN, pad_edge=True)
     for column in filled:
-        justify = "left" if column < left else "right"
+        justify = "left" if column in words else "right"
         made.add_column(headings[column], justify=justify, overflow="fold")
     for row in rows:
         made.add_row(*(row[column] for column in filled))
@@ -82,7 +86,7 @@ def table(
 
 def width() -> int:
     """Characters that a line may have."""
-    return min(WIDEST, shutil.get_terminal_size().columns)
+    return min(WIDEST, quiet.columns())
 
 
 def _students(report):
@@ -97,7 +101,7 @@ def _students(report):
         rows[-1] += [_count(each.parameters), f"{each.compression_ratio:.2f}"]
         rows[-1] += [_count(each.multiply_adds), _percent(each.agreement), _percent(each.accuracy)]
         rows[-1].append(_balanced(each))
-    return table(headings, rows, 3, spare="multiply-\nadds")
+    return table(headings, rows, range(3), spare="multiply-\nadds")
 
 
 def _words(report):
@@ -105,12 +109,10 @@ def _words(report):
     arms = dict.fromkeys(each.arm for each in report.students)
     lines = [f"{arm}: {_VARIANTS[arm]}" for arm in arms if arm in _VARIANTS]
     lines += ["ratio: parameters of the teacher over those of the student", _AGREEMENT]
-    measured = report.teacher.accuracy is not None
-    lines += [_ACCURACY] if measured else []
+    lines += [_ACCURACY] if report.teacher.accuracy is not None else []
     if any(_balanced(each) for each in report.students):
         lines.append("balanced: the same, each class counting alike")
-    parts = [_LOWER] if not measured else []
-    return _wrapped([f"- {line}" for line in lines] + _learned(report) + parts)
+    return wrapped([f"- {line}" for line in lines] + _learned(report))
 
 
 def _learned(report):
@@ -147,11 +149,11 @@ def _of_files(report):
     ]
     if any(row.beaten_by for row in [*report.rivals, *report.exports]):
         lines.append("- beaten: another file is smaller, no slower and agrees as often")
-    return [_wrapped(lines)]
+    return [wrapped(lines)]
 
 
 def _where(folder):
-    return _wrapped(
+    return wrapped(
         [
             f"Everything is in {folder}:",
             "- report.html: all of this with pictures, for a browser; figures/ holds them alone",
@@ -161,8 +163,8 @@ def _where(folder):
     )
 
 
-def _wrapped(lines):
-    """Lines as wide as the terminal; one that goes on is indented."""
+def wrapped(lines: Sequence[str]) -> str:
+    """Lines as wide as the terminal at most; where one goes on, it is indented."""
     text = io.StringIO()
     console = Console(file=text, width=width(), color_system=None, markup=False, highlight=False)
     for line in lines:

@@ -26,3 +26,12 @@ def test_compare_reports_medians_of_one_step_and_their_ratio():
 def test_times_are_of_turns_after_the_first():
     clock, calls = clocked((9, 1, 2), (9, 5, 6))
     assert timing.turns(calls, repeats=2, clock=clock) == [[1, 5], [2, 6]]
+
+
+def test_turns_end_after_three_or_once_they_took_long_enough():
+    told = []
+    for longest, counted in ((0.0, 3), (13.0, 4), (100.0, 6)):
+        clock, calls = clocked([1] * 9, [2] * 9)
+        turns = timing.turns(calls, 6, clock, longest, lambda done, metrics: told.append(done))
+        assert len(turns) == counted + (longest == 13.0)  # 12 seconds are less, 15 no more
+    assert told[-7:] == [*range(1, 8)]

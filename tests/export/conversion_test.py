@@ -115,7 +115,13 @@ def test_model_that_standardises_itself_takes_raw_values_in_both_signatures(tmp_
 
 
 def test_without_numbers_there_is_no_raw_signature(saved):
-    assert list(tf.saved_model.load(str(saved / "one")).signatures) == ["serving_default"]
+    assert list(tf.saved_model.load(str(saved / "one")).signatures) == ["serving_default", "serve"]
+
+
+def test_keras_layer_of_a_saved_model_finds_what_it_asks_for_by_default(saved):
+    layer = keras.layers.TFSMLayer(str(saved / "any"))
+    expected = export.saved_model_predictor(saved / "any")(X)
+    assert_allclose(layer(X)["logits"], expected, atol=1e-6)
 
 
 @keras.saving.register_keras_serializable(package="conversion_test")

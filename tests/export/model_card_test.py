@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from kegnet_tf import compression, distillation, export
+from kegnet_tf.export import card_parts
 
 STUDENT = distillation.StudentResult(
     name="student2",
@@ -148,6 +149,38 @@ def test_card_tells_units_and_ranges_of_the_input():
     )
     assert "raw values, as the teacher expects them" in text(raw=())
     assert "Nothing tells its units" in text(raw=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["x = np.float32(picture).reshape(1, 32, 32, 1) / 255"]),
+        ({}, ["x = np.float32((x - [0.1307]) / [0.3081])"]),
+        ({}, ['picture = Image.open("picture.png").convert("L")']),
+        ({"raw": ()}, ["x = np.float32(picture).reshape(1, 32, 32, 1)", "```"]),
+        (
+            {"record": VECTORS, "raw": ((1.0, 2.0), (3.0, 4.0))},
+            [
+                "x = np.float32([features])  # of one example, a list",
+                "x = np.float32((x - [1.0, 2.0]) / [3.0, 4.0])",
+            ],
+        ),
+    ],
+)
+def test_card_holds_the_code_of_what_is_done_before_the_model(changes, lines):
+    assert "\n".join(lines) in dataclasses.replace(CARD, **changes).markdown()
+
+
+def test_code_of_the_card_makes_what_the_teacher_expects_of_a_row():
+    code = card_parts.preprocessing(VECTORS, ((1.0, 2.0), (3.0, 4.0)))
+    names = {"features": [4.0, -2.0]}
+    exec(code, names)
+    assert names["x"].dtype == "float32"
+    assert names["x"].tolist() == [[1.0, -1.0]]
+
+
+def test_card_has_no_code_where_nothing_tells_the_units():
+    assert "```" not in dataclasses.replace(CARD, raw=None).markdown()
 
 
 def test_card_tells_the_output():

@@ -1,4 +1,7 @@
+import contextlib
 import errno
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -99,6 +102,50 @@ with endings.going_on("runs/mine"):
     assert time.monotonic() - begun < 5
     assert process.returncode == 1
     assert told.decode() == "kegnet: " + GOES_ON + "\n"
+
+
+def test_folder_is_named_where_what_is_raised_has_left_it_before_the_line_is_told():
+    source = """
+import os, signal, sys
+from kegnet_tf.runs import endings
+sys.argv = ["kegnet"]
+sys.setswitchinterval(1.0)  # the thread that tells comes after
+endings.interrupt_on_signals()
+try:
+    with endings.going_on("runs/mine"):
+        os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    endings.told.wait(10)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.stderr == f"kegnet: {GOES_ON}\n"
+
+
+def test_line_about_an_interruption_takes_the_place_of_a_bar():
+    source = """
+import os, signal, sys, time
+from kegnet_tf.runs import endings, progress
+sys.argv = ["kegnet"]
+endings.interrupt_on_signals()
+try:
+    with progress.stage("At work"), progress.stage("Generator 1 of 2", 4):
+        time.sleep(0.6)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+except KeyboardInterrupt:
+    endings.told.wait(10)
+"""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", source], stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is gone
+            while chunk := os.read(ours, 1000):
+                shown += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    assert "Generator 1 of 2" in shown.decode()
+    assert shown.decode().endswith("\r\x1b[2Kkegnet: interrupted.\r\n\x1b[?25h")
 
 
 def test_interruption_names_the_folder_that_goes_on():

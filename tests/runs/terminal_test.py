@@ -46,6 +46,11 @@ MEASURED = dataclasses.replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 def shown(report):
     return terminal.shown(report, pathlib.Path("runs/mine"))
 
@@ -61,8 +66,7 @@ def test_report_fits_the_terminal_and_holds_each_name_in_one_piece(report, colum
     assert "…" not in shown(report)
 
 
-def test_columns_without_a_number_are_left_out(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+def test_columns_without_a_number_are_left_out():
     assert "| agreement |" in shown(REPORT)
     assert "accuracy |" not in shown(REPORT)
     assert "balanced |" not in shown(REPORT)
@@ -96,8 +100,7 @@ def test_numbers_and_variants_are_explained_below_them():
     assert learned in " ".join(text.split())
 
 
-def test_last_words_are_where_all_is_and_the_file_to_take(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+def test_last_words_are_where_all_is_and_the_file_to_take():
     *_, where, advice = shown(REPORT).split("\n\n")
     assert where.startswith("Everything is in runs/mine:\n")
     assert where.endswith("tensorboard --logdir runs/mine/tensorboard")
