@@ -2,6 +2,15 @@
 
 from kegnet_tf.compression.arithmetic import multiply_adds, multiply_adds_by_layer
 from kegnet_tf.compression.costs import file_bytes as int8_bytes
+from kegnet_tf.compression.folding import folded, preprocessing, without_preprocessing
+from kegnet_tf.compression.integers import (
+    Range,
+    as_integers,
+    fit_ranges,
+    rangeable,
+    ranged,
+    ranges,
+)
 from kegnet_tf.compression.layer_report import (
     LayerReport,
     compression_ratio,
@@ -21,11 +30,15 @@ __all__ = [
     "TARGETS",
     "LayerReport",
     "Policy",
+    "Range",
     "Truncation",
     "TuckerConv2D",
     "TuckerDense",
+    "as_integers",
     "compress",
     "compression_ratio",
+    "fit_ranges",
+    "folded",
     "int8_bytes",
     "largest_ratio",
     "layer_report",
@@ -34,6 +47,11 @@ __all__ = [
     "multiply_adds",
     "multiply_adds_by_layer",
     "plain",
+    "preprocessing",
+    "rangeable",
+    "ranged",
+    "ranges",
     "trainable_parameters",
     "vbmf_ranks",
+    "without_preprocessing",
 ]

@@ -11,6 +11,7 @@ import tabulate
 
 from kegnet_tf import compression
 from kegnet_tf.export import conversion, predictors
+from kegnet_tf.export.origins import origins
 
 # Share of answers that must be the model's own; ours.
 BARS = {
@@ -70,7 +71,7 @@ def export_model(
     folder: str | pathlib.Path,
     x: np.ndarray,
     *,
-    calibration: np.ndarray | None = None,
+    calibration: np.ndarray | keras.Model | None = None,
     formats: Sequence[str] = conversion.FORMATS,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     raw: tuple | None = None,
@@ -85,7 +86,8 @@ def export_model(
             one at a time, such as `student_float32_batch1.tflite`.
         x: data to compare on, [size, ...], float32, as the model expects them.
         calibration: data that fix the ranges of int8 activations, [size, ...], float32, as the
-            model expects them; `x` if None.
+            model expects them; or a model of `compression.ranged` that holds them and is the one
+            that becomes integers; `x` if None.
         formats: names among `FORMATS`.
         test: real data to compare on as well, (x, label), or None.
         raw: of `save`, for the SavedModel's `serving_raw`.
@@ -106,7 +108,7 @@ def export_teacher(
     folder: str | pathlib.Path,
     x: np.ndarray,
     *,
-    calibration: np.ndarray | None = None,
+    calibration: np.ndarray | keras.Model | None = None,
     formats: Sequence[str] = conversion.FORMATS,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     raw: tuple | None = None,
@@ -131,13 +133,13 @@ def _exported(name, model, folder, x, calibration, formats, test, raw, answers=N
     conversion.save(plain, folder / "saved_model", raw=raw)
     rows = [_checked(name, "saved_model", "any", folder / "saved_model", parts)]
     with tempfile.TemporaryDirectory() as scratch:
-        conversion.save(plain, scratch, batch=1)
+        sources = origins(model, plain, calibration, pathlib.Path(scratch))
         for form in formats:
-            for batch, source in (("any", folder / "saved_model"), (1, scratch)):
+            for batch in ("any", 1):
                 stem = form.replace("litert", name) + ("_batch1" if batch == 1 else "")
                 path = folder / f"{stem}.tflite"
                 try:
-                    content = conversion.convert(source, form, calibration)
+                    content = sources[form].convert(batch)
                 except ValueError as error:
                     note = f"not written: {error}"
                     rows.append(ExportedFile(form, batch, path.name, note=note, model=name))

@@ -14,6 +14,7 @@ from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
 from kegnet_tf.runs import (
     calibration,
     export_folder,
+    integers,
     lock,
     manifest,
     processes,
@@ -67,8 +68,10 @@ def deployed(
         run: a `Run`. The `export` of its preset holds `formats`, `calibration_size`, `headroom`:
             artificial data are multiplied by it before they fix ranges, as they move a network less
             than real data do, and what lies outside of a range is cut. Pixels, where the preset
-            tells which there are, go beyond theirs by no more than that; and `tolerance`, see
-            `export.recommend`.
+            tells which there are, go beyond theirs by no more than that; `tolerance`, see
+            `export.recommend`; and what `integers.fitted` trains by: `qat`, "on", "off", or "auto"
+            where rounding costs agreement and training heals some of it, `qat_steps` and
+            `qat_learning_rate`.
         report: the run's, its exports apart.
         student: which one.
         folder: the new folder; it takes the place of an older one.
@@ -88,7 +91,12 @@ def deployed(
         with whole(folder) as partial:
             partial.mkdir()  # raises where nothing may be written, before any work
             raw = calibration.raw_values(run, model)
-            rows = _converted(run, partial, student, record, raw, fitted.data)
+            data = fitted.data
+            data = calibration.examples(run, record, raw) if data is None else data
+            data = data[: record.calibration_size]
+            own = integers.fitted(run, student, model, record, data)
+            record = dataclasses.replace(record, integers=own)
+            rows = _converted(run, partial, student, record, raw, data)
             record = dataclasses.replace(record, **rival.timed(run, partial, rows))
             _describe(run, partial, report, student, record, raw)
             export_folder.retire(folder)
@@ -135,8 +143,12 @@ def convert_here(
 ) -> list[ExportedFile]:
     """`export.export_model` of a student's file, with these arguments but for the model.
 
-    Where it is the file of a `teacher`, `export.export_teacher`.
+    Where it is the file of a `teacher`, `export.export_teacher`. `calibration` may be the path of a
+    model in place of it.
     """
+    if isinstance(arguments["calibration"], pathlib.Path):
+        how = {"argument": "workdir", "safe_mode": loading.safe_mode}
+        arguments["calibration"] = teachers.read_model(arguments["calibration"], **how)
     if teacher:
         return export.export_teacher(loading.load(path), **arguments)
     return export.export_model(compression.load_student(path, loading), **arguments)
@@ -151,14 +163,13 @@ def _convert_apart(path, loading, **arguments):
 def _converted(run, folder, student, record, raw, data):
     path = run.student_path(student)
     x = calibration.expected(run, run.unseen[0])
-    data = calibration.examples(run, record, raw) if data is None else data
     try:
         return run.convert(
             path,
             run.loading,
             folder=folder,
             x=x,
-            calibration=data[: record.calibration_size],
+            calibration=integers.path(run, student) if record.integers else data,
             formats=record.formats,
             test=run.real.raw_test,
             raw=raw,
@@ -185,6 +196,7 @@ def _record(run, student, model, fitted):
         num_classes=model.output_shape[-1],
         basis=rival.fingerprint(run),
         tolerance=run.config.export.tolerance,
+        qat=integers.settings(run),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kegnet_tf import compression, export, teachers
+from kegnet_tf import compression, export
 from kegnet_tf.export import ExportedFile, ExportRecord
 from kegnet_tf.runs import calibration, export_folder, streams
 from kegnet_tf.runs.workdir import whole
@@ -86,8 +86,7 @@ def answers(run, x: np.ndarray) -> np.ndarray | None:
         return None
     path = run.paths["teacher"] / "saved_model"
     if not path.is_dir():
-        at_hand = teachers.digest(run.classifier) == run.teacher_digest
-        return run.unseen[1].argmax(axis=-1) if at_hand else None
+        return run.unseen[1].argmax(axis=-1) if run.teacher_at_hand else None
     predict = export.predictor(path)
     batches = (x[start : start + 500] for start in range(0, len(x), 500))
     return np.concatenate([predict(batch).argmax(axis=-1) for batch in batches])
