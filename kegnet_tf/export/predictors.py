@@ -132,9 +132,8 @@ def litert_predictor(path: str | pathlib.Path) -> Predictor:
     is standardised before where the file says how. A file of one example at a time is asked one
     example after another.
     """
-    interpreter = Interpreter(str(path))
+    interpreter, scale = Interpreter(str(path)), input_scale(path)
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
-    scale = litert_edits.input_scale(pathlib.Path(path).read_bytes(), int(inputs["shape"][-1]))
     shape = None
 
     def answer(x):
@@ -165,6 +164,22 @@ def quantisation(path: str | pathlib.Path) -> tuple[tuple[float, int], tuple[flo
     interpreter = Interpreter(str(path))
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     return inputs["quantization"], outputs["quantization"]
+
+
+def input_scale(path: str | pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """(mean, deviation) of each feature, by which a row is standardised before a file takes it.
+
+    Args:
+        path: of a `.tflite` file.
+
+    Returns:
+        Two arrays, [features]; None where the file takes what the model expects.
+
+    Raises:
+        ValueError: if the file says something else there.
+    """
+    (inputs,) = Interpreter(str(path)).get_input_details()
+    return litert_edits.input_scale(pathlib.Path(path).read_bytes(), int(inputs["shape"][-1]))
 
 
 def latency(

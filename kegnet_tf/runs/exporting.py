@@ -61,8 +61,8 @@ def deployed(
     """Exports one student, with a model card beside it; skipped where that is done.
 
     The folder gets what `export.export_model` writes, `README.md`, `labels.txt` and `export.json`.
-    Files of one example are timed in turns with the teacher's, `run.rivals`. A warning is logged
-    for a file that falls short of its bar or could not be made.
+    Files of one example are timed in turns with the teacher's, `run.rivals`. One warning is
+    logged of all files that lose too much or could not be made, `export.warning`.
 
     Args:
         run: a `Run`. The `export` of its preset holds `formats`, `calibration_size`, `headroom`:
@@ -101,9 +101,8 @@ def deployed(
             _describe(run, partial, report, student, record, raw)
             export_folder.retire(folder)
     rows = ExportRecord.read(folder).exports
-    for row in rows:
-        if row.note:
-            logger.warning("Warning: %s: %s.", row.path, row.note)
+    if warning := export.warning(rows):
+        logger.warning("Warning: %s", warning)
     return rows
 
 

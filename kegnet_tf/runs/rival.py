@@ -106,14 +106,15 @@ def timed(run, folder: pathlib.Path, rows: Sequence[ExportedFile]) -> dict[str, 
     theirs = run.rivals.exports if run.rivals else []
     places = [(run.paths["teacher"], row) for row in theirs] + [(folder, row) for row in rows]
     once = [place / row.path for place, row in places if row.batch == 1 and row.bytes]
-    times = dict(zip(once, run.latencies(once), strict=True))
-    measured = export.beaten(
-        [
-            dataclasses.replace(row, milliseconds=times.get(place / row.path))
-            for place, row in places
-        ]
-    )
+    speeds = dict(zip(once, run.latencies(once), strict=True))
+    measured = export.beaten([_at(row, speeds.get(place / row.path)) for place, row in places])
     return {"rivals": measured[: len(theirs)], "exports": measured[len(theirs) :]}
+
+
+def _at(row, speed):
+    """A row with the speed of its file; None where it was not timed."""
+    fields = {each.name: None for each in dataclasses.fields(export.Speed)}
+    return dataclasses.replace(row, **(dataclasses.asdict(speed) if speed else fields))
 
 
 def fingerprint(run) -> str:
@@ -126,7 +127,7 @@ def fingerprint(run) -> str:
 def integers(folder: pathlib.Path, rows: Sequence[ExportedFile]) -> dict[str, tuple]:
     """`quantisation` of a `ModelCard`, by path."""
     return {
-        row.path: export.quantisation(folder / row.path)
+        row.path: (*export.quantisation(folder / row.path), export.input_scale(folder / row.path))
         for row in rows
         if row.format == "litert_int8_integer_only" and row.bytes
     }
