@@ -169,7 +169,7 @@ def get_config(mode=""):
             # Whether int8 is trained: where rounding costs something and training heals some of it.
             "qat": "auto",
             "qat_steps": 400,  # ours
-            "qat_learning_rate": 1e-4,  # ours: a tenth of distillation's
+            "qat_learning_rate": 1e-3,  # ours, on held-out artificial data
         }
     )
     return config

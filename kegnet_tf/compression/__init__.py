@@ -21,6 +21,7 @@ from kegnet_tf.compression.layer_report import (
 from kegnet_tf.compression.plain import plain
 from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
+from kegnet_tf.compression.rounding import Rounding, rounding_table, roundings
 from kegnet_tf.compression.students import compress, largest_ratio, load_student
 from kegnet_tf.compression.truncation import Truncation
 from kegnet_tf.compression.tucker import TuckerConv2D, TuckerDense
@@ -31,6 +32,7 @@ __all__ = [
     "LayerReport",
     "Policy",
     "Range",
+    "Rounding",
     "Truncation",
     "TuckerConv2D",
     "TuckerDense",
@@ -51,6 +53,8 @@ __all__ = [
     "rangeable",
     "ranged",
     "ranges",
+    "rounding_table",
+    "roundings",
     "trainable_parameters",
     "vbmf_ranks",
     "without_preprocessing",

@@ -58,7 +58,7 @@ class Range(layers.Layer):
     Attributes:
         low: a variable, 0 at most.
         high: a variable, 0 at least.
-        watch: None, or a function that is told each tensor, which then passes as it is.
+        watch: None, or a function that is given each tensor and tells what is to pass on.
     """
 
     watch: Callable | None = None
@@ -71,9 +71,10 @@ class Range(layers.Layer):
         )
 
     def call(self, x):
-        if self.watch is not None:
-            self.watch(x)
-            return x
+        return self.rounded(x) if self.watch is None else self.watch(x)
+
+    def rounded(self, x):
+        """A tensor as int8 holds it."""
         return keras.quantizers.fake_quant_with_min_max_vars(x, self.low, self.high, num_bits=8)
 
     def set(self, low: float, high: float) -> None:
@@ -177,10 +178,16 @@ def fit_ranges(model: keras.Model, x: np.ndarray, rows: int = 100) -> None:
         rows: how many are run at a time.
     """
     found = {each: [] for each in ranges(model)}
+
+    def watched(seen):
+        def watch(tensor):
+            seen.append((float(ops.min(tensor)), float(ops.max(tensor))))
+            return tensor
+
+        return watch
+
     for each, seen in found.items():
-        each.watch = lambda tensor, seen=seen: seen.append(
-            (float(ops.min(tensor)), float(ops.max(tensor)))
-        )
+        each.watch = watched(seen)
     try:
         for first in range(0, len(x), rows):
             model(x[first : first + rows], training=False)
@@ -238,5 +245,15 @@ def _kernels(found: Iterable):
 
 def _rounded(kernel, axes):
     value = kernel.value
+    return value + tf.stop_gradient(rounded_kernel(value, axes) - value)
+
+
+def rounded_kernel(value, axes):
+    """A kernel as int8 holds it: 255 numbers of each channel, 127 times a scale the largest.
+
+    Args:
+        value: a tensor.
+        axes: those that one channel has to itself.
+    """
     scale = ops.maximum(ops.max(ops.abs(value), axes, keepdims=True) / 127.0, 1e-12)
-    return value + tf.stop_gradient(ops.round(value / scale) * scale - value)
+    return ops.round(value / scale) * scale

@@ -29,7 +29,7 @@ def with_int8_elu(content: bytes) -> bytes:
     for index, graph in enumerate(model.subgraphs):
         signatures = [each for each in model.signatureDefs if each.subgraphIndex == index]
         _drop_unused(graph, [each for one in signatures for each in (*one.inputs, *one.outputs)])
-    return _packed(model)
+    return packed(model)
 
 
 def with_input_scale(content: bytes, mean: np.ndarray, std: np.ndarray) -> bytes:
@@ -41,7 +41,7 @@ def with_input_scale(content: bytes, mean: np.ndarray, std: np.ndarray) -> bytes
     entry.name, entry.buffer = _SCALES, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or ()), entry]
-    return _packed(model)
+    return packed(model)
 
 
 def input_scale(content: bytes, features: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -112,7 +112,8 @@ def _code(model, operator):
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
-def _packed(model):
+def packed(model: schema.ModelT) -> bytes:
+    """Content of a `.tflite` file."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())

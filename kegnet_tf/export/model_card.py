@@ -52,6 +52,7 @@ class ModelCard:
             file_table(self.record.exports),
             card_parts.COMPARED,
             *_beside(self.record),
+            *card_parts.rounding(self.record),
             *card_parts.interface(self.record, self.raw, self.quantisation),
             f"## Licence\n\n{_LICENCE}",
             f"## Limits\n\n{_LIMITS}",

@@ -34,7 +34,8 @@ class ExportRecord:
         qat: by name, the settings by which int8 was trained; empty for a teacher.
         integers: what came of that: "trained", whether int8 comes from training, and
             "agreements", the shares of held-out artificial data with the teacher's answer, by
-            "float", "rounded" and "trained"; empty where the converter found the ranges.
+            "float", "rounded" and "trained"; and "roundings", fields of `compression.Rounding`, the
+            worst first. Empty where the converter found the ranges.
         exports: one entry a file.
         rivals: the teacher's files that were measured beside these.
         files: size and SHA-256 of every other file in the folder, by path.

@@ -5,6 +5,7 @@ run it: kernels and tensors rounded. What is kept answers more often as the teac
 artificial data held out from that training.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -17,12 +18,13 @@ import numpy as np
 from kegnet_tf import compression, distillation, teachers
 from kegnet_tf.distillation import StudentResult
 from kegnet_tf.export import ExportRecord
-from kegnet_tf.runs import progress, records, streams
+from kegnet_tf.runs import calibration, progress, records, streams
 
 logger = logging.getLogger(__name__)
 QAT = ("auto", "on", "off")
 # What rounding may cost of the agreement on held-out artificial data before "auto" trains; ours.
 _SPARED = 0.0025
+_ROUNDED = 500  # examples that the errors of rounding are measured on; ours
 _EPOCH = 100  # steps, after each of which the state is kept
 
 
@@ -72,6 +74,8 @@ def fitted(
         steps = run.config.export.qat_steps
         with progress.stage(f"Integers of {student.name}", steps) as stage:
             chosen, kept = _fit(run, student, model, data, _backup(place, made), stage)
+        x = calibration.expected(run, run.unseen[0][:_ROUNDED])
+        kept["roundings"] = [*map(dataclasses.asdict, compression.roundings(chosen, x))]
         records.write(place, kept, made, {path(run, student).name: chosen.save})
         distillation.remove_backup(_backup(place, made))
     return kept

@@ -67,7 +67,7 @@ def test_kernels_are_rounded_to_255_numbers_of_each_channel_and_gradients_pass()
     model = compression.ranged(keras.Model(inputs, layers.Dense(2, name="head")(inputs)))
     for each in compression.ranges(model):
         each.set(-1e6, 1e6 + 1e6 / 127)  # of no account beside what is looked at
-        each.watch = lambda tensor: None
+        each.watch = lambda tensor: tensor
     kernel = np.float32([[127.0, 1.27], [0.6, 0.006]])
     model.get_layer("head").set_weights([kernel, np.zeros(2)])
     rounded = compression.as_integers(model)
