@@ -58,7 +58,7 @@ def export_nothing(path, loading, *, folder, formats, teacher=False, **_):
 
 def no_time(paths):
     """Stands for `Run.latencies` where files are none."""
-    return [float(index + 1) for index, _ in enumerate(paths)]
+    return [export.Speed(float(index + 1)) for index, _ in enumerate(paths)]
 
 
 class Drawn:

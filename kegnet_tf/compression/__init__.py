@@ -2,6 +2,15 @@
 
 from kegnet_tf.compression.arithmetic import multiply_adds, multiply_adds_by_layer
 from kegnet_tf.compression.costs import file_bytes as int8_bytes
+from kegnet_tf.compression.folding import folded, preprocessing, without_preprocessing
+from kegnet_tf.compression.integers import (
+    Range,
+    as_integers,
+    fit_ranges,
+    rangeable,
+    ranged,
+    ranges,
+)
 from kegnet_tf.compression.layer_report import (
     LayerReport,
     compression_ratio,
@@ -12,6 +21,7 @@ from kegnet_tf.compression.layer_report import (
 from kegnet_tf.compression.plain import plain
 from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
+from kegnet_tf.compression.rounding import Rounding, rounding_table, roundings
 from kegnet_tf.compression.students import compress, largest_ratio, load_student
 from kegnet_tf.compression.truncation import Truncation
 from kegnet_tf.compression.tucker import TuckerConv2D, TuckerDense
@@ -21,11 +31,16 @@ __all__ = [
     "TARGETS",
     "LayerReport",
     "Policy",
+    "Range",
+    "Rounding",
     "Truncation",
     "TuckerConv2D",
     "TuckerDense",
+    "as_integers",
     "compress",
     "compression_ratio",
+    "fit_ranges",
+    "folded",
     "int8_bytes",
     "largest_ratio",
     "layer_report",
@@ -34,6 +49,13 @@ __all__ = [
     "multiply_adds",
     "multiply_adds_by_layer",
     "plain",
+    "preprocessing",
+    "rangeable",
+    "ranged",
+    "ranges",
+    "rounding_table",
+    "roundings",
     "trainable_parameters",
     "vbmf_ranks",
+    "without_preprocessing",
 ]

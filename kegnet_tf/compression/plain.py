@@ -1,11 +1,10 @@
 """A student of Keras' own layers only: where it runs, nothing more than Keras is needed."""
 
-import collections
-
 import keras
 from keras import ops
 
 from kegnet_tf import teachers
+from kegnet_tf.compression.edges import edges
 from kegnet_tf.compression.tucker import TUCKER
 
 _GRAPHS = keras.Function | keras.Sequential
@@ -66,30 +65,13 @@ def _renamed(layer, name):
 
 def _mergeable(model):
     """Two layers, one behind the other, that are smaller as one; None where there are none."""
-    config = model.get_config()
-    calls = {each["name"]: each["inbound_nodes"] for each in config["layers"]}
-    sources = {name: [*_sources(nodes)] for name, nodes in calls.items()}
-    outputs = config["output_layers"]
-    outputs = [outputs] if isinstance(outputs[0], str) else outputs
-    takers = collections.Counter(source for each in sources.values() for source in each)
-    takers.update(name for name, *_ in outputs)
+    graph = edges(model)
     known = {each.name: each for each in model.operations}
-    for name in calls:
-        if len(calls[name]) == len(sources[name]) == 1:
-            (source,) = sources[name]
-            alone = takers[source] == len(calls[source]) == 1
-            if alone and _smaller_as_one(known[source], known[name]):
-                return known[source], known[name]
+    for name in graph.sources:
+        source = graph.only_source(name)
+        if source and graph.only_taker(source) and _smaller_as_one(known[source], known[name]):
+            return known[source], known[name]
     return None
-
-
-def _sources(tree):
-    """Names of the operations that an operation's calls take from, by their configuration."""
-    if isinstance(tree, dict) and "keras_history" in tree:
-        yield tree["keras_history"][0]
-    elif isinstance(tree, dict | list | tuple):
-        for entry in tree.values() if isinstance(tree, dict) else tree:
-            yield from _sources(entry)
 
 
 def _smaller_as_one(first, second):

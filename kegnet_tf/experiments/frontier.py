@@ -104,9 +104,10 @@ def _written(run):
     for name, record in records.items():
         rows += [_placed(f"frontier/{name}", row) for row in record.exports]
     rows = [row for row in rows if row.batch == 1 and row.bytes]
-    times = run.latencies([run.workdir / row.path for row in rows])
+    speeds = run.latencies([run.workdir / row.path for row in rows])
     rows = [
-        dataclasses.replace(row, milliseconds=time) for row, time in zip(rows, times, strict=True)
+        dataclasses.replace(row, **dataclasses.asdict(speed))
+        for row, speed in zip(rows, speeds, strict=True)
     ]
     rows = export.beaten(rows)
     chosen = export.recommend(rows, run.config.export.tolerance)

@@ -9,8 +9,9 @@ from kegnet_tf.export.choice import (
     recommend,
 )
 from kegnet_tf.export.conversion import FORMATS, convert, save
+from kegnet_tf.export.flagged import warning
 from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
-from kegnet_tf.export.litert_times import invocations, latencies
+from kegnet_tf.export.litert_times import Speed, invocations, latencies
 from kegnet_tf.export.model_card import ModelCard
 from kegnet_tf.export.parity import (
     BARS,
@@ -22,6 +23,7 @@ from kegnet_tf.export.parity import (
 )
 from kegnet_tf.export.predictors import (
     Predictor,
+    input_scale,
     latency,
     litert_predictor,
     predictor,
@@ -39,6 +41,7 @@ __all__ = [
     "ModelCard",
     "Predictor",
     "Recommendation",
+    "Speed",
     "arena",
     "beaten",
     "choice_table",
@@ -48,6 +51,7 @@ __all__ = [
     "export_teacher",
     "file_table",
     "fingerprint",
+    "input_scale",
     "invocations",
     "latencies",
     "latency",
@@ -63,4 +67,5 @@ __all__ = [
     "sealed",
     "size",
     "teacher_card",
+    "warning",
 ]

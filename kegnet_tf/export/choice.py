@@ -16,6 +16,8 @@ _COLUMNS = {
     "file": ("path", "{}"),
     "bytes": ("bytes", "{:,}"),
     "milliseconds": ("milliseconds", "{:.3g}"),
+    "XNNPACK": ("xnnpack", "{}"),
+    "threads": ("threads", "{}"),
     "agreement with the teacher": ("teacher_agreement", "{:.2%}"),
     "accuracy": ("accuracy", "{:.2%}"),
 }
@@ -151,7 +153,8 @@ def _reason(chosen, which, measured, best, tolerance):
 
 
 def _facts(row):
+    how = " without XNNPACK" if row.xnnpack is False else ""
     return (
-        f"{row.bytes:,} bytes, {row.milliseconds:.3g} ms an example, the teacher's answer to "
+        f"{row.bytes:,} bytes, {row.milliseconds:.3g} ms an example{how}, the teacher's answer to "
         f"{row.teacher_agreement:.1%}"
     )

@@ -8,6 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kegnet_tf import compression  # noqa: F401 (registers the Tucker layers of students)
+from kegnet_tf.export import litert_edits
 
 FORMATS = (
     "litert_float32",
@@ -69,7 +70,9 @@ def save(
         raise OSError(f"{path} could not be written: {error.message}") from error
 
 
-def convert(saved_model: str | pathlib.Path, form: str, calibration: np.ndarray | None) -> bytes:
+def convert(
+    saved_model: str | pathlib.Path, form: str, calibration: np.ndarray | None = None
+) -> bytes:
     """Bytes of a `.tflite` file from `serving_default` of a SavedModel.
 
     Args:
@@ -79,7 +82,8 @@ def convert(saved_model: str | pathlib.Path, form: str, calibration: np.ndarray 
             has no int8 kernel left in floats; "litert_int8_integer_only": nothing but integers,
             uint8 in and out.
         calibration: examples that fix the ranges of activations for int8, [size, ...], as
-            `serving_default` expects them; not read for other formats.
+            `serving_default` expects them; None where the model holds them, see
+            `compression.ranged`. Not read for other formats.
 
     Raises:
         ValueError: if `form` is unknown, or the model holds what LiteRT has no built-in operation
@@ -94,17 +98,20 @@ def convert(saved_model: str | pathlib.Path, form: str, calibration: np.ndarray 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if form == "litert_float16":
         converter.target_spec.supported_types = [tf.float16]
-    if form.startswith("litert_int8"):
+    if form.startswith("litert_int8") and calibration is not None:
         converter.representative_dataset = lambda: (
             [calibration[row : row + 1]] for row in range(len(calibration))
         )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        if form == "litert_int8":
-            converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS)
-        else:
-            converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            tf.lite.OpsSet.TFLITE_BUILTINS,
+        ]
+    if form == "litert_int8_integer_only":
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
     try:
         content = converter.convert()
+        if form.startswith("litert_int8"):
+            content = litert_edits.with_int8_elu(content)
         # The converter leaves an operation without integers in floats, whatever was asked for.
         tensors = Interpreter(model_content=content).get_tensor_details()
         floats = [each["name"] for each in tensors if each["dtype"] == np.float32]

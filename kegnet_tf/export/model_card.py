@@ -25,7 +25,7 @@ class ModelCard:
         record: of the export.
         raw: as in `save`: what is known of values that are not standardised.
         quantisation: by the path of each file with integers in and out, (scale, zero point) of its
-            input and of its output.
+            input and of its output, and `input_scale`.
         unlabeled: the sentence on what it learned from beside artificial data; "" where it did not.
     """
 
@@ -52,6 +52,7 @@ class ModelCard:
             file_table(self.record.exports),
             card_parts.COMPARED,
             *_beside(self.record),
+            *card_parts.rounding(self.record),
             *card_parts.interface(self.record, self.raw, self.quantisation),
             f"## Licence\n\n{_LICENCE}",
             f"## Limits\n\n{_LIMITS}",
@@ -149,5 +150,6 @@ def _beside(record):
     return [
         "## Beside the teacher",
         "The teacher's own files (`teacher/` of the run) need no data either. Of one example at a "
-        f"time, on one thread of the machine of the run:{record.beside()}",
+        "time, on one thread of the machine of the run, with XNNPACK (LiteRT's default) or "
+        f"without, whichever was faster there:{record.beside()}",
     ]

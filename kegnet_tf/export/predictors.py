@@ -14,7 +14,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kegnet_tf import compression, teachers  # noqa: F401 (the Tucker layers are registered)
-from kegnet_tf.export import saved_models
+from kegnet_tf.export import litert_edits, saved_models
 
 # The interpreter believes what a file says of itself, and a spoilt one can end the process.
 _TRIAL = """
@@ -128,10 +128,11 @@ def saved_model_predictor(
 def litert_predictor(path: str | pathlib.Path) -> Predictor:
     """Predictor of a `.tflite` file, from float data to float outputs.
 
-    A file that takes or gives integers gets them by its own scale and zero point. A file of one
-    example at a time is asked one example after another.
+    A file that takes or gives integers gets them by its own scale and zero point, and a table's row
+    is standardised before where the file says how. A file of one example at a time is asked one
+    example after another.
     """
-    interpreter = Interpreter(str(path))
+    interpreter, scale = Interpreter(str(path)), input_scale(path)
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     shape = None
 
@@ -146,6 +147,8 @@ def litert_predictor(path: str | pathlib.Path) -> Predictor:
         return _dequantised(interpreter.get_tensor(outputs["index"]), outputs)
 
     def predict(x):
+        if scale:
+            x = (x - scale[0]) / scale[1]
         if inputs["shape_signature"][0] != 1:
             return answer(x)
         return np.concatenate([answer(x[row : row + 1]) for row in range(len(x))])
@@ -161,6 +164,22 @@ def quantisation(path: str | pathlib.Path) -> tuple[tuple[float, int], tuple[flo
     interpreter = Interpreter(str(path))
     (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
     return inputs["quantization"], outputs["quantization"]
+
+
+def input_scale(path: str | pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """(mean, deviation) of each feature, by which a row is standardised before a file takes it.
+
+    Args:
+        path: of a `.tflite` file.
+
+    Returns:
+        Two arrays, [features]; None where the file takes what the model expects.
+
+    Raises:
+        ValueError: if the file says something else there.
+    """
+    (inputs,) = Interpreter(str(path)).get_input_details()
+    return litert_edits.input_scale(pathlib.Path(path).read_bytes(), int(inputs["shape"][-1]))
 
 
 def latency(

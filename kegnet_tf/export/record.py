@@ -31,6 +31,11 @@ class ExportRecord:
         basis: SHA-256 of what else it was made of: beside a student the teacher's record, of the
             teacher the settings of its artificial data; "" for nothing.
         tolerance: of `recommend`.
+        qat: by name, the settings by which int8 was trained; empty for a teacher.
+        integers: what came of that: "trained", whether int8 comes from training, and
+            "agreements", the shares of held-out artificial data with the teacher's answer, by
+            "float", "rounded" and "trained"; and "roundings", fields of `compression.Rounding`, the
+            worst first. Empty where the converter found the ranges.
         exports: one entry a file.
         rivals: the teacher's files that were measured beside these.
         files: size and SHA-256 of every other file in the folder, by path.
@@ -50,6 +55,8 @@ class ExportRecord:
     num_classes: int
     basis: str = ""
     tolerance: float = 0.0
+    qat: dict[str, object] = dataclasses.field(default_factory=dict)
+    integers: dict[str, object] = dataclasses.field(default_factory=dict)
     exports: list[ExportedFile] = dataclasses.field(default_factory=list)
     rivals: list[ExportedFile] = dataclasses.field(default_factory=list)
     files: dict[str, dict] = dataclasses.field(default_factory=dict)
@@ -88,7 +95,7 @@ class ExportRecord:
     @property
     def settings(self) -> "ExportRecord":
         """What the export was made of, without what came out."""
-        return dataclasses.replace(self, exports=[], rivals=[], files={})
+        return dataclasses.replace(self, exports=[], rivals=[], files={}, integers={})
 
     @property
     def recommendation(self) -> Recommendation | None:

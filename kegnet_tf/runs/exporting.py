@@ -14,6 +14,7 @@ from kegnet_tf.export import ExportedFile, ExportRecord, ModelCard
 from kegnet_tf.runs import (
     calibration,
     export_folder,
+    integers,
     lock,
     manifest,
     processes,
@@ -60,15 +61,17 @@ def deployed(
     """Exports one student, with a model card beside it; skipped where that is done.
 
     The folder gets what `export.export_model` writes, `README.md`, `labels.txt` and `export.json`.
-    Files of one example are timed in turns with the teacher's, `run.rivals`. A warning is logged
-    for a file that falls short of its bar or could not be made.
+    Files of one example are timed in turns with the teacher's, `run.rivals`. One warning is
+    logged of all files that lose too much or could not be made, `export.warning`.
 
     Args:
         run: a `Run`. The `export` of its preset holds `formats`, `calibration_size`, `headroom`:
             artificial data are multiplied by it before they fix ranges, as they move a network less
             than real data do, and what lies outside of a range is cut. Pixels, where the preset
-            tells which there are, go beyond theirs by no more than that; and `tolerance`, see
-            `export.recommend`.
+            tells which there are, go beyond theirs by no more than that; `tolerance`, see
+            `export.recommend`; and what `integers.fitted` trains by: `qat`, "on", "off", or "auto"
+            where rounding costs agreement and training heals some of it, `qat_steps` and
+            `qat_learning_rate`.
         report: the run's, its exports apart.
         student: which one.
         folder: the new folder; it takes the place of an older one.
@@ -88,14 +91,18 @@ def deployed(
         with whole(folder) as partial:
             partial.mkdir()  # raises where nothing may be written, before any work
             raw = calibration.raw_values(run, model)
-            rows = _converted(run, partial, student, record, raw, fitted.data)
+            data = fitted.data
+            data = calibration.examples(run, record, raw) if data is None else data
+            data = data[: record.calibration_size]
+            own = integers.fitted(run, student, model, record, data)
+            record = dataclasses.replace(record, integers=own)
+            rows = _converted(run, partial, student, record, raw, data)
             record = dataclasses.replace(record, **rival.timed(run, partial, rows))
             _describe(run, partial, report, student, record, raw)
             export_folder.retire(folder)
     rows = ExportRecord.read(folder).exports
-    for note in dict.fromkeys(row.note for row in rows if row.note):
-        paths = ", ".join(row.path for row in rows if row.note == note)
-        logger.warning("Warning: %s: %s.", paths, note)
+    if warning := export.warning(rows):
+        logger.warning("Warning: %s", warning)
     return rows
 
 
@@ -135,8 +142,12 @@ def convert_here(
 ) -> list[ExportedFile]:
     """`export.export_model` of a student's file, with these arguments but for the model.
 
-    Where it is the file of a `teacher`, `export.export_teacher`.
+    Where it is the file of a `teacher`, `export.export_teacher`. `calibration` may be the path of a
+    model in place of it.
     """
+    if isinstance(arguments["calibration"], pathlib.Path):
+        how = {"argument": "workdir", "safe_mode": loading.safe_mode}
+        arguments["calibration"] = teachers.read_model(arguments["calibration"], **how)
     if teacher:
         return export.export_teacher(loading.load(path), **arguments)
     return export.export_model(compression.load_student(path, loading), **arguments)
@@ -151,14 +162,13 @@ def _convert_apart(path, loading, **arguments):
 def _converted(run, folder, student, record, raw, data):
     path = run.student_path(student)
     x = calibration.expected(run, run.unseen[0])
-    data = calibration.examples(run, record, raw) if data is None else data
     try:
         return run.convert(
             path,
             run.loading,
             folder=folder,
             x=x,
-            calibration=data[: record.calibration_size],
+            calibration=integers.path(run, student) if record.integers else data,
             formats=record.formats,
             test=run.real.raw_test,
             raw=raw,
@@ -185,6 +195,7 @@ def _record(run, student, model, fitted):
         num_classes=model.output_shape[-1],
         basis=rival.fingerprint(run),
         tolerance=run.config.export.tolerance,
+        qat=integers.settings(run),
     )
 
 

@@ -11,7 +11,8 @@ from kegnet_tf.runs.workdir import set_aside, whole, write_json
 
 NAME = "manifest.json"
 # Where records stand, beside the files that they speak of.
-_RECORDS = ("*.json", "initial/*.json", "generators/*.json", "students/*.json", "figures/*.json")
+_FOLDERS = ("initial", "generators", "students", "integers", "figures")
+_RECORDS = ("*.json", *(f"{name}/*.json" for name in _FOLDERS))
 _EXPORTS = ("export/export.json", "teacher/export.json", "frontier/*/export.json")
 
 

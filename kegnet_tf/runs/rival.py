@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kegnet_tf import compression, export, teachers
+from kegnet_tf import compression, export
 from kegnet_tf.export import ExportedFile, ExportRecord
 from kegnet_tf.runs import calibration, export_folder, streams
 from kegnet_tf.runs.workdir import whole
@@ -86,8 +86,7 @@ def answers(run, x: np.ndarray) -> np.ndarray | None:
         return None
     path = run.paths["teacher"] / "saved_model"
     if not path.is_dir():
-        at_hand = teachers.digest(run.classifier) == run.teacher_digest
-        return run.unseen[1].argmax(axis=-1) if at_hand else None
+        return run.unseen[1].argmax(axis=-1) if run.teacher_at_hand else None
     predict = export.predictor(path)
     rows = teachers.rows_at_once(x.shape[1:], 500)
     batches = (x[start : start + rows] for start in range(0, len(x), rows))
@@ -108,14 +107,15 @@ def timed(run, folder: pathlib.Path, rows: Sequence[ExportedFile]) -> dict[str, 
     theirs = run.rivals.exports if run.rivals else []
     places = [(run.paths["teacher"], row) for row in theirs] + [(folder, row) for row in rows]
     once = [place / row.path for place, row in places if row.batch == 1 and row.bytes]
-    times = dict(zip(once, run.latencies(once), strict=True))
-    measured = export.beaten(
-        [
-            dataclasses.replace(row, milliseconds=times.get(place / row.path))
-            for place, row in places
-        ]
-    )
+    speeds = dict(zip(once, run.latencies(once), strict=True))
+    measured = export.beaten([_at(row, speeds.get(place / row.path)) for place, row in places])
     return {"rivals": measured[: len(theirs)], "exports": measured[len(theirs) :]}
+
+
+def _at(row, speed):
+    """A row with the speed of its file; None where it was not timed."""
+    fields = {each.name: None for each in dataclasses.fields(export.Speed)}
+    return dataclasses.replace(row, **(dataclasses.asdict(speed) if speed else fields))
 
 
 def fingerprint(run) -> str:
@@ -128,7 +128,7 @@ def fingerprint(run) -> str:
 def integers(folder: pathlib.Path, rows: Sequence[ExportedFile]) -> dict[str, tuple]:
     """`quantisation` of a `ModelCard`, by path."""
     return {
-        row.path: export.quantisation(folder / row.path)
+        row.path: (*export.quantisation(folder / row.path), export.input_scale(folder / row.path))
         for row in rows
         if row.format == "litert_int8_integer_only" and row.bytes
     }

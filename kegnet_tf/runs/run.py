@@ -205,6 +205,11 @@ class Run(Setup):
 
     students = property(lambda self: self.measured.students)
 
+    @property
+    def teacher_at_hand(self) -> bool:
+        """Whether the teacher is there; a student stands for it where a run was opened again."""
+        return teachers.digest(self.classifier) == self.teacher_digest
+
     @functools.cached_property
     def rivals(self) -> export.ExportRecord | None:
         """The teacher's own files, in `teacher/`; None where a run was opened without them."""
@@ -240,5 +245,5 @@ class Run(Setup):
     @property
     def paths(self) -> dict[str, pathlib.Path]:
         """Folders and files of the run by what they hold."""
-        names = ("generators", "figures", "tensorboard", "initial", "students", "export", "teacher")
-        return {name: self.workdir / name for name in (*names, *REPORTS)}
+        names = ("generators", "figures", "tensorboard", "initial", "students", "integers")
+        return {name: self.workdir / name for name in (*names, "export", "teacher", *REPORTS)}

@@ -10,6 +10,7 @@ import ml_collections
 
 from kegnet_tf import compression, distillation, export, extraction, synthesis, teachers
 from kegnet_tf.configs import base
+from kegnet_tf.runs import integers
 from kegnet_tf.teachers import rules
 
 ARMS = ("tucker", *synthesis.SOURCES)
@@ -76,7 +77,13 @@ class StudentSettings(compression.Policy):
 
 
 def check_export(
-    formats: Sequence[str], calibration_size: int, headroom: float, tolerance: float
+    formats: Sequence[str],
+    calibration_size: int,
+    headroom: float,
+    tolerance: float,
+    qat: str,
+    qat_steps: int,
+    qat_learning_rate: float,
 ) -> None:
     """Refuses what no export can be made by.
 
@@ -85,6 +92,9 @@ def check_export(
         calibration_size: same as above.
         headroom: same as above.
         tolerance: same as above.
+        qat: same as above.
+        qat_steps: same as above.
+        qat_learning_rate: same as above.
 
     Raises:
         ValueError: if a value is unknown, of another kind or outside its range.
@@ -93,6 +103,9 @@ def check_export(
     rules.whole("calibration_size", calibration_size)
     rules.positive("headroom", headroom, 100)
     rules.number("tolerance", tolerance, 0, 1)
+    rules.choice("qat", qat, integers.QAT)
+    rules.whole("qat_steps", qat_steps)
+    rules.positive("qat_learning_rate", qat_learning_rate, 1)
 
 
 def _check_images(

@@ -28,23 +28,31 @@ class Clock:
         return self.now
 
 
-def test_latency_is_that_of_one_example_at_its_best_turn(path):
-    # A first call of 1 ms asks for four examples a turn, of 8 ms but for the tenth, of 4 ms.
-    turns = itertools.chain([0, 0.008] * 9, [0, 0.004], itertools.cycle([0, 0.008]))
-    steps = itertools.chain([0, 0.001], turns)
-    assert export.latencies([path], Clock(steps)) == pytest.approx([1.0])
+@pytest.mark.parametrize(
+    ("last", "xnnpack"), [([0, 0.004, 0, 0.008], True), ([0, 0.008, 0, 0.004], False)]
+)
+def test_latency_is_that_of_one_example_at_its_best_turn_with_xnnpack_or_without(
+    path, last, xnnpack
+):
+    # A first call of 1 ms asks for four examples a turn, of 8 ms but for one of the tenth, of 4 ms.
+    turns = itertools.chain([0, 0.008] * 18, last, itertools.cycle([0, 0.008]))
+    steps = itertools.chain([0, 0.001] * 2, turns)
+    (speed,) = export.latencies([path], Clock(steps))
+    assert speed.milliseconds == pytest.approx(1.0)
+    assert speed.xnnpack is xnnpack
 
 
 def test_turns_end_after_ten_seconds_and_three_of_them(path):
     clock = Clock(itertools.cycle([0, 6.0]))
     times = export.latencies([path, path], clock)
-    assert times == [6000.0, 6000.0]
-    assert clock.asked == 2 * 2 + 4 * 2 * 2  # the first turn does not count
+    assert [each.milliseconds for each in times] == [6000.0, 6000.0]
+    assert clock.asked == 4 * 2 + 4 * 4 * 2  # the first turn does not count
 
 
 def test_files_are_really_run_and_in_the_thread_that_asks(path):
-    (milliseconds,) = export.latencies([path])
+    (speed,) = export.latencies([path])
     (on_the_wall,) = export.latencies([path], time.perf_counter)
     # A thread of LiteRT's own would leave next to nothing here; a busy machine adds on the wall.
-    assert 0.0002 < milliseconds < 2 * on_the_wall
+    assert 0.0002 < speed.milliseconds < 2 * on_the_wall.milliseconds
+    assert speed.threads >= 1
     assert export.latencies([]) == []

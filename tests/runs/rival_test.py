@@ -67,7 +67,7 @@ def test_teachers_files_stand_until_what_they_are_made_of_changes(run, finished)
 
 
 def test_student_is_timed_beside_its_teacher_and_both_stand_in_the_report(run):
-    run.latencies = lambda paths: [0.5, 0.25]
+    run.latencies = lambda paths: [export.Speed(0.5), export.Speed(0.25, xnnpack=False)]
     report = runs.Report.read(write(run))
     (theirs,), (ours,) = report.rivals, report.exports
     assert (theirs.model, theirs.milliseconds, theirs.beaten_by) == ("teacher", 0.5, None)

@@ -20,7 +20,8 @@ _WORDS = {
     "float32, float16, int8": "what weights are kept in, with int8 alone all between as well: "
     "four bytes a number, two, or one",
     "bytes": "size of the file",
-    "ms": "milliseconds for one example on one thread of the machine of the run, by LiteRT",
+    "ms": "milliseconds for one example on one thread of the machine of the run, by LiteRT, with "
+    "XNNPACK (its default) or without, whichever was faster",
     "agreement": "how often it answers as the teacher does, on artificial data that nothing "
     "learned from; these are harder than real data, so that a loss here is smaller there",
     "accuracy": "how often it is right on real test data; empty where there were none. It had no "
@@ -29,16 +30,19 @@ _WORDS = {
 }
 # How a file is run; what is between braces is filled in.
 _SNIPPET = """import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter{kernels}
 
 with open("{folder}/labels.txt") as file:
     labels = file.read().split("\\n")
-model = Interpreter("{path}").get_signature_runner()
+model = Interpreter("{path}"{options}).get_signature_runner()
 x = np.zeros({shape}, np.float32)  # what the teacher expects: see {folder}/README.md
 {logits}
 print(labels[logits.argmax()])
 """
+# LiteRT's kernels in place of XNNPACK's, where these were faster.
+_OWN_KERNELS = "OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES"
 _FLOATS = 'logits = model(x=x)["logits"]'
+_STANDARDISED = "x = (x - mean) / std  # of each feature: see {folder}/README.md\n"
 _INTEGERS = """scale, zero = model.get_input_details()["x"]["quantization"]
 q = np.clip(np.round(x / scale) + zero, 0, 255).astype(np.uint8)
 logits = model(x=q)["logits"]  # integers; the largest is the answer all the same"""
@@ -133,12 +137,21 @@ def device(report, input_shape: Sequence[int]) -> Element:
 def snippet(report, input_shape: Sequence[int]) -> str:
     """Python that runs the file to take on one example of zeros; arguments as in `device`."""
     path = report.place(report.recommendation)
-    integers = path.endswith("_integer_only_batch1.tflite")
+    files = [*report.rivals, *report.exports]
+    row = next(each for each in files if report.recommendation.is_of(each))
+    folder, options = path.partition("/")[0], ""
+    if row.xnnpack is False:
+        options += f", experimental_op_resolver_type={_OWN_KERNELS}"
+    if (row.threads or 1) > 1:
+        options += f", num_threads={row.threads}"
+    first = _STANDARDISED.format(folder=folder) if row.standardise else ""
     return _SNIPPET.format(
         path=path,
-        folder=path.partition("/")[0],
+        folder=folder,
         shape=(1, *input_shape),
-        logits=_INTEGERS if integers else _FLOATS,
+        kernels=", OpResolverType" if row.xnnpack is False else "",
+        options=options,
+        logits=first + (_INTEGERS if path.endswith("_integer_only_batch1.tflite") else _FLOATS),
     )
 
 

@@ -1,0 +1,259 @@
+"""A model whose tensors pass through what int8 can hold, so that a device's answers can be trained.
+
+Each tensor that an integer file keeps has one range of 256 numbers, each channel of a kernel 255
+numbers around zero (the rules of LiteRT's own quantisation).
+"""
+
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import activations, layers, ops
+
+from kegnet_tf import teachers
+from kegnet_tf.compression.edges import edges
+from kegnet_tf.compression.folding import CHANNELS, FUSED, GRAPHS, folded, preprocessing
+
+# What gives out numbers that it takes in, or zeros: a device keeps them in the same range.
+_SAME = (
+    layers.Flatten,
+    layers.Reshape,
+    layers.Permute,
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.GlobalMaxPooling1D,
+    layers.GlobalMaxPooling2D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Identity,
+)
+# What else becomes operations of LiteRT's each of which has a `Range` behind it.
+_KNOWN = (
+    *CHANNELS,
+    *_SAME,
+    layers.InputLayer,
+    layers.Activation,
+    layers.ReLU,
+    layers.ELU,
+    layers.LeakyReLU,
+    layers.PReLU,
+    layers.Softmax,
+    layers.Add,
+    layers.Multiply,
+    layers.Concatenate,
+    layers.AveragePooling2D,
+    layers.GlobalAveragePooling2D,
+    layers.UpSampling2D,
+)
+_OPERATIONS = ("Add", "Multiply", "Concatenate", "Relu", "Relu6", "Reshape")
+
+
+@keras.saving.register_keras_serializable("kegnet_tf")
+class Range(layers.Layer):
+    """Rounds numbers to the 256 that int8 has between `low` and `high`, and cuts what lies outside.
+
+    Attributes:
+        low: a variable, 0 at most.
+        high: a variable, 0 at least.
+        watch: None, or a function that is given each tensor and tells what is to pass on.
+    """
+
+    watch: Callable | None = None
+
+    def build(self, input_shape):
+        del input_shape
+        self.low, self.high = (
+            self.add_weight(shape=(), initializer=initial, trainable=False, name=name)
+            for name, initial in (("low", "zeros"), ("high", "ones"))
+        )
+
+    def call(self, x):
+        return self.rounded(x) if self.watch is None else self.watch(x)
+
+    def rounded(self, x):
+        """A tensor as int8 holds it."""
+        return keras.quantizers.fake_quant_with_min_max_vars(x, self.low, self.high, num_bits=8)
+
+    def set(self, low: float, high: float) -> None:
+        """Fixes the range; it is widened to hold 0, as integers must."""
+        low, high = min(float(low), 0.0), max(float(high), 0.0)
+        self.low.assign(low)
+        self.high.assign(high if high - low > 1e-6 else low + 1.0)  # of nothing but zeros
+
+
+def rangeable(model: keras.Model) -> bool:
+    """Whether all that `folded` leaves of a model is known, so that `ranged` misses no tensor.
+
+    Args:
+        model: a built Functional or Sequential model.
+    """
+    model = folded(model)
+    start = {"Normalization"} if preprocessing(model) is not None else set()
+    return all(
+        type(each) in _KNOWN or type(each).__name__ in start | {*_OPERATIONS}
+        for each in _operations(model)
+    )
+
+
+def _operations(model):
+    for each in model.operations:
+        yield from _operations(each) if isinstance(each, GRAPHS) else [each]
+
+
+def ranged(model: keras.Model) -> keras.Model:
+    """`folded` of a model with a `Range` wherever an integer file keeps a tensor.
+
+    What is one operation on a device has one range: a layer and the ReLU behind it, and all that a
+    concatenation takes together. A table's `Normalization` stays in floats, and the first range is
+    that of what leaves it.
+
+    Args:
+        model: a built Functional or Sequential model.
+
+    Returns:
+        A Functional model with weights of its own; its ranges are to be fixed by `fit_ranges`.
+    """
+    return _ranged(folded(model), {}, outermost=True)
+
+
+def _ranged(model, made, outermost=False):
+    graph = edges(model)
+    known = {each.name: each for each in model.operations}
+    start = model.input
+    if outermost and preprocessing(model) is None:
+        start = Range(name="x_range")(start)
+
+    def inner(layer):
+        if not isinstance(layer, GRAPHS):
+            return layer
+        if layer not in made:
+            made[layer] = _ranged(layer, made)
+        return made[layer]
+
+    def call(layer, *args, **kwargs):
+        args, kwargs = keras.tree.map_structure(
+            lambda each: start if each is model.input else each, (args, kwargs)
+        )
+        x = layer(*args, **kwargs)
+        taker = known.get(graph.only_taker(layer.name)) if layer.name in known else None
+        same = isinstance(layer, (*_SAME, *GRAPHS.__args__)) or _rounds_later(layer, taker)
+        return x if same else Range(name=f"{layer.name}_range")(x)
+
+    return keras.models.clone_model(model, model.input, inner, call)
+
+
+def _rounds_later(layer, taker):
+    """Whether what takes from a layer is what rounds its output."""
+    if taker is None:
+        return False
+    if isinstance(taker, layers.Concatenate):
+        return True
+    sums = type(layer).__name__ == "Add"  # Keras' layer, or its operation on bare tensors
+    linear = getattr(layer, "activation", activations.linear) is activations.linear
+    return (type(layer) in CHANNELS or sums) and linear and _rectifies(taker)
+
+
+def _rectifies(layer):
+    """Whether LiteRT computes a layer as part of the one before it."""
+    if type(layer) is layers.ReLU:
+        plainly = not np.any(layer.threshold) and not np.any(layer.negative_slope)
+        return plainly and layer.max_value in (None, 6)
+    return type(layer) is layers.Activation and layer.activation in FUSED
+
+
+def ranges(model: keras.Model) -> list[Range]:
+    """The ranges of a model of `ranged`, nested ones too."""
+    return [each for each in teachers.every_layer(model) if isinstance(each, Range)]
+
+
+def fit_ranges(model: keras.Model, x: np.ndarray, rows: int = 100) -> None:
+    """Fixes the ranges of a model of `ranged` to the least and the largest number on some data.
+
+    Args:
+        model: changed in place.
+        x: [size, ...], as the model expects them.
+        rows: how many are run at a time.
+    """
+    found = {each: [] for each in ranges(model)}
+
+    def watched(seen):
+        def watch(tensor):
+            seen.append((float(ops.min(tensor)), float(ops.max(tensor))))
+            return tensor
+
+        return watch
+
+    for each, seen in found.items():
+        each.watch = watched(seen)
+    try:
+        for first in range(0, len(x), rows):
+            model(x[first : first + rows], training=False)
+    finally:
+        for each in found:
+            each.watch = None
+    for each, seen in found.items():
+        lows, highs = zip(*seen, strict=True)
+        each.set(min(lows), max(highs))
+
+
+@keras.saving.register_keras_serializable("kegnet_tf")
+class Rounded(layers.Layer):
+    """Answers as a model whose kernels are rounded to int8, each channel by its own scale.
+
+    A gradient passes through the rounding as if it were not there.
+
+    Args:
+        model: of `ranged`, as it is or behind other layers.
+    """
+
+    def __init__(self, model: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.model = model
+
+    def call(self, x):
+        kernels = _kernels(teachers.every_layer(self.model))
+        values = [
+            _rounded(each, kernels[each.path]) if each.path in kernels else each.value
+            for each in self.model.trainable_variables
+        ]
+        y, _ = self.model.stateless_call(
+            values, self.model.non_trainable_variables, x, training=False
+        )
+        return y
+
+    def compute_output_shape(self, input_shape):
+        return self.model.compute_output_shape(input_shape)
+
+
+def as_integers(model: keras.Model) -> keras.Model:
+    """A model of `ranged` as an integer file computes it, to train it: `Rounded`, as a model.
+
+    Args:
+        model: of `ranged`, or `teachers.standardised` of one; its weights are those that learn.
+    """
+    inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype, name="x")
+    return keras.Model(inputs, Rounded(model, name="rounded")(inputs))
+
+
+def _kernels(found: Iterable):
+    """Path of each kernel that is rounded in training, with the axes of one channel."""
+    return {each.kernel.path: CHANNELS[type(each)] for each in found if type(each) in CHANNELS}
+
+
+def _rounded(kernel, axes):
+    value = kernel.value
+    return value + tf.stop_gradient(rounded_kernel(value, axes) - value)
+
+
+def rounded_kernel(value, axes):
+    """A kernel as int8 holds it: 255 numbers of each channel, 127 times a scale the largest.
+
+    Args:
+        value: a tensor.
+        axes: those that one channel has to itself.
+    """
+    scale = ops.maximum(ops.max(ops.abs(value), axes, keepdims=True) / 127.0, 1e-12)
+    return ops.round(value / scale) * scale

@@ -1,0 +1,161 @@
+"""The stage of integers: the student that int8 files are made of, with its ranges, and trained.
+
+It learns as its float self did, from the teacher's answers to artificial data, but as a device will
+run it: kernels and tensors rounded. What is kept answers more often as the teacher does, on
+artificial data held out from that training.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import logging
+import pathlib
+
+import keras
+import numpy as np
+
+from kegnet_tf import compression, distillation, teachers
+from kegnet_tf.distillation import StudentResult
+from kegnet_tf.export import ExportRecord
+from kegnet_tf.runs import calibration, progress, records, streams
+
+logger = logging.getLogger(__name__)
+QAT = ("auto", "on", "off")
+# What rounding may cost of the agreement on held-out artificial data before "auto" trains; ours.
+_SPARED = 0.0025
+_ROUNDED = 500  # examples that the errors of rounding are measured on; ours
+_EPOCH = 100  # steps, after each of which the state is kept
+
+
+def path(run, student: StudentResult) -> pathlib.Path:
+    """The file of a student as integers.
+
+    Args:
+        run: a `Run`.
+        student: which one.
+    """
+    return run.paths["integers"] / f"{student.stem}.keras"
+
+
+def settings(run) -> dict:
+    """By name, what int8 is trained by.
+
+    Args:
+        run: a `Run`.
+    """
+    names = ("qat", "qat_steps", "qat_learning_rate")
+    return {name: run.config.export[name] for name in names}
+
+
+def fitted(
+    run, student: StudentResult, model: keras.Model, record: ExportRecord, data: np.ndarray
+) -> dict:
+    """The student as integers: `path`, with a record beside it; found where it stands.
+
+    Args:
+        run: a `Run`; of one that was opened again nothing is trained, as its teacher is not there.
+        student: which one.
+        model: its float self.
+        record: of the export, which says where `data` come from.
+        data: that fix ranges, [size, ...], as the student expects them.
+
+    Returns:
+        `integers` of an `ExportRecord`; {} where no format asks for it, or the student holds what
+        `compression.ranged` does not know, so that the converter finds ranges itself.
+    """
+    wanted = any(form.startswith("litert_int8") for form in record.formats)
+    if not wanted or not compression.rangeable(model):
+        return {}
+    place = path(run, student).with_suffix(".json")
+    trained, made = (_made_of(run, record, data, each) for each in (True, run.teacher_at_hand))
+    kept = records.read(place, trained) or records.read(place, made)
+    if kept is None:
+        steps = run.config.export.qat_steps
+        with progress.stage(f"Integers of {student.name}", steps) as stage:
+            chosen, kept = _fit(run, student, model, data, _backup(place, made), stage)
+        x = calibration.expected(run, run.unseen[0][:_ROUNDED])
+        kept["roundings"] = [*map(dataclasses.asdict, compression.roundings(chosen, x))]
+        records.write(place, kept, made, {path(run, student).name: chosen.save})
+        distillation.remove_backup(_backup(place, made))
+    return kept
+
+
+def _made_of(run, record, data, teacher_at_hand):
+    config = json.loads(run.config.to_json())
+    return {
+        **settings(run),
+        **{name: config[name] for name in ("synthesis", "batch_size", "synthetic_size")},
+        "teacher_at_hand": teacher_at_hand,
+        "student": record.student_digest,
+        "teacher": run.teacher_digest,
+        "seed": run.config.seed,
+        "calibration": hashlib.sha256(np.ascontiguousarray(data)).hexdigest(),
+    }
+
+
+def _fit(run, student, model, data, backup, stage):
+    """(model, record's content): ranges for a student, and training that makes up for rounding."""
+    plainly, learner = compression.ranged(model), compression.ranged(model)
+    for each in (plainly, learner):
+        compression.fit_ranges(each, data)
+    agreements = {
+        "float": _agreement(run, teachers.standardised(model)),
+        "rounded": _agreement(run, _standardised(plainly)),
+    }
+    lost = agreements["float"] - agreements["rounded"]
+    qat = run.config.export.qat if run.teacher_at_hand else "off"
+    if qat == "off" or qat == "auto" and lost <= _SPARED:
+        return plainly, {"trained": False, "agreements": agreements}
+    distillation.distil(
+        _standardised(learner),
+        functools.partial(streams.stream, run, _arm(run, student), student.seed),
+        run.held_out,
+        _settings(run, student),
+        backup=backup,
+        told=stage.tell,
+        verbose=0,
+    )
+    agreements["trained"] = _agreement(run, _standardised(learner))
+    better = qat == "on" or agreements["trained"] > agreements["rounded"]
+    logger.info(
+        "Integers of %s: the teacher's answer to %.2f %% of held-out artificial data, %.2f after "
+        "training as integers, %.2f as floats.",
+        student.name,
+        *(100 * agreements[name] for name in ("rounded", "trained", "float")),
+    )
+    return learner if better else plainly, {"trained": better, "agreements": agreements}
+
+
+def _arm(run, student):
+    """What a student learns from; one that did not learn, what the run measures with."""
+    return run.config.source if student.arm == "tucker" else student.arm
+
+
+def _settings(run, student):
+    tables = len(run.classifier.input_shape) == 2
+    steps = run.config.export.qat_steps
+    epochs = -(-steps // _EPOCH)
+    return distillation.DistillationSettings(
+        loss=student.loss or ("cross_entropy" if tables else "logits"),
+        temperature=run.config.distillation.temperature,
+        learning_rate=run.config.export.qat_learning_rate,
+        epochs=epochs,
+        steps_per_epoch=-(-steps // epochs),
+    )
+
+
+def _standardised(model):
+    """A model of `compression.ranged` as integers, for standardised data."""
+    return compression.as_integers(teachers.standardised(model))
+
+
+def _agreement(run, model):
+    return distillation.agreement(model.predict_on_batch, *run.held_out)
+
+
+def _backup(place, made):
+    """Where the state of the training is kept while it lasts."""
+    text = repr(sorted(records.flat(records.plain(made)).items()))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return place.with_name(f"{place.stem}.{digest[:16]}.backup.npz")
