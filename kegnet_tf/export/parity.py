@@ -3,13 +3,13 @@
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 import tabulate
 
-from kegnet_tf import compression, teachers
+from kegnet_tf import compression
 from kegnet_tf.export import conversion, predictors
 from kegnet_tf.export.origins import origins
 
@@ -136,11 +136,11 @@ def _exported(name, model, folder, x, calibration, formats, test, raw, answers=N
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     calibration = x if calibration is None else calibration
-    reference = answered(model, x)
+    reference = predictors.answered(model, x)
     answers = reference.argmax(axis=-1) if name == "teacher" else answers
     parts = [(x, reference, answers)]
     if test:
-        parts.append((test[0], answered(model, test[0]), test[1]))
+        parts.append((test[0], predictors.answered(model, test[0]), test[1]))
     plain = model if name == "teacher" else compression.plain(model)
     conversion.save(plain, folder / "saved_model", raw=raw)
     rows = [_checked(name, "saved_model", "any", folder / "saved_model", parts)]
@@ -210,7 +210,7 @@ def _checked(name, form, batch, path, parts):
         ("", "real_"), ("teacher_agreement", "accuracy"), parts, strict=False
     ):
         x, reference, label = part
-        outputs = answered(predict, x)
+        outputs = predictors.answered(predict, x)
         answers, own = outputs.argmax(axis=-1), reference.argmax(axis=-1)
         measured[f"{kind}max_abs_error"] = float(np.max(np.abs(outputs - reference)))
         measured[f"{kind}agreement"] = float(np.mean(answers == own))
@@ -244,18 +244,3 @@ def _note(lost, bar, real):
         f"loses {100 * lost:.2f} points on synthetic data, by what the model thinks of its own "
         f"answers, more than {100 * bar:g}"
     )
-
-
-def answered(predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """What a model or a file answers, asked in portions.
-
-    Args:
-        predict: function from a batch to outputs.
-        x: data, [size, ...].
-
-    Returns:
-        Outputs, [size, num_classes].
-    """
-    size = teachers.rows_at_once(x.shape[1:], 500)
-    batches = (x[start : start + size] for start in range(0, len(x), size))
-    return np.concatenate([np.asarray(predict(batch)) for batch in batches])

@@ -156,6 +156,21 @@ def litert_predictor(path: str | pathlib.Path) -> Predictor:
     return Predictor(predict, tuple(inputs["shape"][1:].tolist()), int(outputs["shape"][-1]))
 
 
+def answered(predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """What a model or a file answers, asked in portions.
+
+    Args:
+        predict: function from a batch to outputs.
+        x: data, [size, ...].
+
+    Returns:
+        Outputs, [size, num_classes].
+    """
+    size = teachers.rows_at_once(x.shape[1:], 500)
+    batches = (x[start : start + size] for start in range(0, len(x), size))
+    return np.concatenate([np.asarray(predict(batch)) for batch in batches])
+
+
 def quantisation(path: str | pathlib.Path) -> tuple[tuple[float, int], tuple[float, int]]:
     """(scale, zero point) of the input and of the output of a `.tflite` file; (0.0, 0) for floats.
 

@@ -17,6 +17,7 @@ LONG = 1.0  # seconds of a step above which a budget takes smaller batches first
 FEW_ROWS, FEWEST_ROWS, VERY_LONG = 32, 8, 4.0
 HELD_OUT = (1000, 200)
 FEWEST_STEPS = {"extraction": 50, "distillation": 50}
+FEWEST_ROUNDED = 50  # steps as integers
 ENOUGH_STEPS = 200  # of a generator; rather fewer generators than fewer steps
 
 
@@ -34,7 +35,8 @@ def fit(
 
     Batches are cut for memory until they hold `FEWEST_ROWS`, and the held-out set. Time is won, in
     this order, by a smaller held-out set, by smaller batches where a step takes long, by one seed,
-    by no pilots where they take a quarter of the budget, and by fewer steps of everything, of fewer
+    by no pilots where they take a quarter of the budget, by no training as integers where the least
+    takes a twentieth, and by fewer steps of everything, of fewer
     generators where these have less than `ENOUGH_STEPS`.
 
     Args:
@@ -100,25 +102,27 @@ def _fit_time(config, costs, shape, budget, begun):
         return
     whole = {name: config[name].epochs * config[name].steps_per_epoch for name in FEWEST_STEPS}
     enough, fewer = min(ENOUGH_STEPS, whole["extraction"]), {3, 2}
+    rounded = config.export.qat_steps
     if begun:
         enough, fewer = 0, set()
         del whole["extraction"]
     for count in sorted({config.num_generators} | fewer, reverse=True):
         config.num_generators = min(config.num_generators, count)
-        _scale(config, whole, 1.0)
+        _scale(config, whole, rounded, 1.0)
         low, high = 0.0, 1.0
         while high - low > 1e-3:
             share = (low + high) / 2
-            _scale(config, whole, share)
+            _scale(config, whole, rounded, share)
             low, high = (share, high) if fits() else (low, share)
-        _scale(config, whole, low)
+        _scale(config, whole, rounded, low)
         steps = config.extraction.epochs * config.extraction.steps_per_epoch
         if fits() and steps >= enough:
             return
 
 
-def _scale(config, whole, share):
-    """Sets the steps of generators and students to a share of what they were."""
+def _scale(config, whole, rounded, share):
+    """Sets the steps of generators and students, and as integers, to a share of what they were."""
+    config.export.qat_steps = max(int(share * rounded), min(FEWEST_ROUNDED, rounded))
     for name, steps in whole.items():
         wanted = max(int(share * steps), min(FEWEST_STEPS[name], steps))
         section = config[name]
@@ -161,6 +165,8 @@ def _time_cuts(config, costs, shape, budget) -> Iterator[dict]:
     if shape.pilots(config) * PILOT_STEPS * each * shape.students > 0.25 * budget:
         # What suits a student that starts close to its teacher and learns for a short time.
         yield {"distillation.batch_norm": "inference", "distillation.loss": "logits"}
+    if min(FEWEST_ROUNDED, config.export.qat_steps) * each > 0.05 * budget:
+        yield {"export.qat": "off"}
 
 
 def _bytes(config, costs, shape):

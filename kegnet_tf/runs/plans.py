@@ -88,6 +88,9 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
     sizes = searches * (min(searching.STEPS, own) * each + evaluated)
     tried += f", {searches} pilots for sizes" * bool(searches)
     measured = trained + shape.students + 3
+    exported = config.export
+    integers = any(form.startswith("litert_int8") for form in exported.formats)
+    rounded = exported.qat_steps * each if integers and exported.qat != "off" else 0.0
     return [
         Stage(
             "generators",
@@ -103,8 +106,10 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
         ),
         Stage(
             "measuring, export",
-            f"{config.held_out} held-out examples, {len(config.export.formats)} formats",
-            measured * evaluated + EXPORTED * EXPORT_SECONDS * (1 + len(config.export.formats)),
+            f"{config.held_out} held-out examples, {len(exported.formats)} formats",
+            measured * evaluated
+            + EXPORTED * EXPORT_SECONDS * (1 + len(exported.formats))
+            + rounded,
             held + drawn.memory(min(config.held_out, teachers.rows_at_once((shape.example,), 256))),
         ),
     ]

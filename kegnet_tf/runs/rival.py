@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kegnet_tf import compression, export
+from kegnet_tf import compression, export, teachers
 from kegnet_tf.export import ExportedFile, ExportRecord
 from kegnet_tf.runs import calibration, export_folder, streams
 from kegnet_tf.runs.workdir import whole

@@ -46,7 +46,7 @@ def test_large_examples_are_compared_in_portions_that_fit_in_memory():
         asked.append(len(batch))
         return np.zeros((len(batch), 2), np.float32)
 
-    assert len(parity.answered(predict, x)) == len(x)
+    assert len(parity.predictors.answered(predict, x)) == len(x)
     assert sum(asked) == len(x)
     assert max(asked) * 224 * 224 * 3 <= 2**21
 
