@@ -168,7 +168,7 @@ def get_config(mode=""):
             "tolerance": 0.05,  # ours: what int8 alone costs on artificial data
             # Whether int8 is trained: where rounding costs something and training heals some of it.
             "qat": "auto",
-            "qat_steps": 400,  # ours
+            "qat_steps": 200 if quick else 400,  # ours
             "qat_learning_rate": 1e-3,  # ours, on held-out artificial data
         }
     )
