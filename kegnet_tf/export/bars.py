@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# What a file may lose before it is flagged: of accuracy where there are real data, else by `loss` or
+# What a file may lose before it is flagged: accuracy where there are real data, else by `loss` or
 # of agreement with the teacher, whichever is less; ours.
 BARS = {
     "saved_model": 0.001,
