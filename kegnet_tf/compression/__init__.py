@@ -5,7 +5,6 @@ from kegnet_tf.compression.costs import file_bytes as int8_bytes
 from kegnet_tf.compression.folding import folded, preprocessing, without_preprocessing
 from kegnet_tf.compression.integers import (
     Range,
-    as_integers,
     fit_ranges,
     rangeable,
     ranged,
@@ -21,6 +20,7 @@ from kegnet_tf.compression.layer_report import (
 from kegnet_tf.compression.plain import plain
 from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
+from kegnet_tf.compression.rounded import as_integers
 from kegnet_tf.compression.rounding import Rounding, rounding_table, roundings
 from kegnet_tf.compression.students import compress, largest_ratio, load_student
 from kegnet_tf.compression.truncation import Truncation

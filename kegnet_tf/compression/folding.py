@@ -55,7 +55,7 @@ def _folded(model, made):
             before = known.get(graph.only_source(name))
             if _takes_in(before, layer) and graph.only_taker(before.name) == name:
                 norms[before] = layer
-    inside = set(norms.values())
+    inside, taken = set(norms.values()), set(known)
 
     def inner(layer):
         if not isinstance(layer, GRAPHS):
@@ -69,7 +69,7 @@ def _folded(model, made):
         if layer in inside or type(layer) in _DROPPED:
             return x
         if layer not in made:
-            made[layer] = _parts(layer, norms.get(layer), x)
+            made[layer] = _parts(layer, norms.get(layer), x, taken)
         if made[layer] is None or isinstance(layer, GRAPHS):
             return layer(*args, **kwargs)
         for part in made[layer]:
@@ -87,7 +87,7 @@ def _takes_in(layer, norm):
     )
 
 
-def _parts(layer, norm, x):
+def _parts(layer, norm, x, taken):
     """The layers in place of one; None where it stays."""
     if type(layer) in _AFFINE and len(x.shape) == 4 and getattr(layer, "axis", -1) != 1:
         return [_depthwise(layer, x.shape[-1])]
@@ -111,7 +111,15 @@ def _parts(layer, norm, x):
     linear.set_weights(weights)
     if activation is activations.linear:
         return [linear]
-    return [linear, layers.Activation(activation, name=f"{layer.name}_activation")]
+    return [linear, layers.Activation(activation, name=free(f"{layer.name}_activation", taken))]
+
+
+def free(name: str, taken: set[str]) -> str:
+    """A name that is not among those that are taken, to which it is added."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _depthwise(layer, channels):

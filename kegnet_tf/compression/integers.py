@@ -4,16 +4,15 @@ Each tensor that an integer file keeps has one range of 256 numbers, each channe
 numbers around zero (the rules of LiteRT's own quantisation).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import activations, layers, ops
 
 from kegnet_tf import teachers
 from kegnet_tf.compression.edges import edges
-from kegnet_tf.compression.folding import CHANNELS, FUSED, GRAPHS, folded, preprocessing
+from kegnet_tf.compression.folding import CHANNELS, FUSED, GRAPHS, folded, free, preprocessing
 
 # What gives out numbers that it takes in, or zeros: a device keeps them in the same range.
 _SAME = (
@@ -93,7 +92,8 @@ def rangeable(model: keras.Model) -> bool:
     model = folded(model)
     start = {"Normalization"} if preprocessing(model) is not None else set()
     return all(
-        type(each) in _KNOWN or type(each).__name__ in start | {*_OPERATIONS}
+        (type(each) in _KNOWN or type(each).__name__ in start | {*_OPERATIONS})
+        and getattr(each, "compute_dtype", "float32") == "float32"
         for each in _operations(model)
     )
 
@@ -122,9 +122,15 @@ def ranged(model: keras.Model) -> keras.Model:
 def _ranged(model, made, outermost=False):
     graph = edges(model)
     known = {each.name: each for each in model.operations}
+    taken = set(known)
+
+    def rounded(x, name):
+        name = free(f"{name}_range", taken)
+        return Range(name=name)(x)
+
     start = model.input
     if outermost and preprocessing(model) is None:
-        start = Range(name="x_range")(start)
+        start = rounded(start, "x")
 
     def inner(layer):
         if not isinstance(layer, GRAPHS):
@@ -140,7 +146,7 @@ def _ranged(model, made, outermost=False):
         x = layer(*args, **kwargs)
         taker = known.get(graph.only_taker(layer.name)) if layer.name in known else None
         same = isinstance(layer, (*_SAME, *GRAPHS.__args__)) or _rounds_later(layer, taker)
-        return x if same else Range(name=f"{layer.name}_range")(x)
+        return x if same else rounded(x, layer.name)
 
     return keras.models.clone_model(model, model.input, inner, call)
 
@@ -197,63 +203,3 @@ def fit_ranges(model: keras.Model, x: np.ndarray, rows: int = 100) -> None:
     for each, seen in found.items():
         lows, highs = zip(*seen, strict=True)
         each.set(min(lows), max(highs))
-
-
-@keras.saving.register_keras_serializable("kegnet_tf")
-class Rounded(layers.Layer):
-    """Answers as a model whose kernels are rounded to int8, each channel by its own scale.
-
-    A gradient passes through the rounding as if it were not there.
-
-    Args:
-        model: of `ranged`, as it is or behind other layers.
-    """
-
-    def __init__(self, model: keras.Model, **kwargs):
-        super().__init__(**kwargs)
-        self.model = model
-
-    def call(self, x):
-        kernels = _kernels(teachers.every_layer(self.model))
-        values = [
-            _rounded(each, kernels[each.path]) if each.path in kernels else each.value
-            for each in self.model.trainable_variables
-        ]
-        y, _ = self.model.stateless_call(
-            values, self.model.non_trainable_variables, x, training=False
-        )
-        return y
-
-    def compute_output_shape(self, input_shape):
-        return self.model.compute_output_shape(input_shape)
-
-
-def as_integers(model: keras.Model) -> keras.Model:
-    """A model of `ranged` as an integer file computes it, to train it: `Rounded`, as a model.
-
-    Args:
-        model: of `ranged`, or `teachers.standardised` of one; its weights are those that learn.
-    """
-    inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype, name="x")
-    return keras.Model(inputs, Rounded(model, name="rounded")(inputs))
-
-
-def _kernels(found: Iterable):
-    """Path of each kernel that is rounded in training, with the axes of one channel."""
-    return {each.kernel.path: CHANNELS[type(each)] for each in found if type(each) in CHANNELS}
-
-
-def _rounded(kernel, axes):
-    value = kernel.value
-    return value + tf.stop_gradient(rounded_kernel(value, axes) - value)
-
-
-def rounded_kernel(value, axes):
-    """A kernel as int8 holds it: 255 numbers of each channel, 127 times a scale the largest.
-
-    Args:
-        value: a tensor.
-        axes: those that one channel has to itself.
-    """
-    scale = ops.maximum(ops.max(ops.abs(value), axes, keepdims=True) / 127.0, 1e-12)
-    return ops.round(value / scale) * scale

@@ -9,7 +9,8 @@ import tabulate
 
 from kegnet_tf import teachers
 from kegnet_tf.compression.folding import CHANNELS
-from kegnet_tf.compression.integers import ranges, rounded_kernel
+from kegnet_tf.compression.integers import ranges
+from kegnet_tf.compression.rounded import rounded_kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Rounding:
     high: float
 
 
-def roundings(model: keras.Model, x: np.ndarray, rows: int = 100) -> list[Rounding]:
+def roundings(model: keras.Model, x: np.ndarray, rows: int = 10) -> list[Rounding]:
     """What int8 does to each tensor that an integer file keeps, the worst first.
 
     Args:

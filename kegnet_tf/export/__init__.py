@@ -1,5 +1,6 @@
 """A student as files for a device: a SavedModel and LiteRT files, checked, read and described."""
 
+from kegnet_tf.export.bars import BARS
 from kegnet_tf.export.checksums import fingerprint, read_sealed, sealed
 from kegnet_tf.export.choice import (
     Recommendation,
@@ -14,7 +15,6 @@ from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
 from kegnet_tf.export.litert_times import Speed, invocations, latencies
 from kegnet_tf.export.model_card import ModelCard
 from kegnet_tf.export.parity import (
-    BARS,
     ExportedFile,
     export_model,
     export_teacher,

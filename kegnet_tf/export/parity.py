@@ -10,20 +10,8 @@ import numpy as np
 import tabulate
 
 from kegnet_tf import compression
-from kegnet_tf.export import conversion, predictors
+from kegnet_tf.export import bars, conversion, predictors
 from kegnet_tf.export.origins import origins
-
-# What a file may lose before it is flagged: of accuracy where there are real data, else of what the
-# model thinks of its own answers, see `ExportedFile.loss`; ours.
-BARS = {
-    "saved_model": 0.001,
-    "keras": 0.001,
-    "litert_float32": 0.001,
-    "litert_float16": 0.001,
-    "litert_dynamic_range": 0.005,
-    "litert_int8": 0.005,
-    "litert_int8_integer_only": 0.005,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,31 +204,14 @@ def _checked(name, form, batch, path, parts):
         measured[f"{kind}agreement"] = float(np.mean(answers == own))
         if label is not None:
             measured[right] = float(np.mean(answers == label))
+        fewer = 0.0 if label is None else float(np.mean(own == label) - np.mean(answers == label))
         if kind:
-            lost = float(np.mean(own == label) - np.mean(answers == label))
+            lost = fewer
         else:
-            lost = measured["loss"] = _loss(reference, own, answers)
-    note = _note(lost, BARS[form], len(parts) > 1)
+            lost = measured["loss"] = bars.loss(reference, answers)
+            lost = lost if label is None else min(lost, fewer)
+    note = bars.note(lost, form, real=len(parts) > 1)
     known = {"bytes": size(path), "note": note, "model": name}
     if path.suffix == ".tflite":
         known["standardise"] = predictors.input_scale(path) is not None
     return ExportedFile(form, batch, path.name, **known, **measured)
-
-
-def _loss(logits, own, answers):
-    """`ExportedFile.loss`, of the model's logits and answers and a file's."""
-    exponentials = np.exp(np.float64(logits) - logits.max(axis=-1, keepdims=True))
-    p = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    rows = np.arange(len(p))
-    return float(np.mean(p[rows, own] - p[rows, answers]))
-
-
-def _note(lost, bar, real):
-    if lost <= bar:
-        return None
-    if real:
-        return f"loses {100 * lost:.2f} points of accuracy on real data, more than {100 * bar:g}"
-    return (
-        f"loses {100 * lost:.2f} points on synthetic data, by what the model thinks of its own "
-        f"answers, more than {100 * bar:g}"
-    )

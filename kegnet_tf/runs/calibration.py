@@ -13,17 +13,18 @@ class Calibration:
     """The data that fix the ranges of int8.
 
     Attributes:
-        name: one of `synthesis.SOURCES`, or any name where there are `data`.
+        name: one of `synthesis.SOURCES`, or any name where there are `data`; "" for the run's own
+            artificial data, on which its students are measured.
         data: [size, ...], as the student expects them, of which the first are taken as they are;
             None to draw them from the source.
     """
 
-    name: str = "kegnet"
+    name: str = ""
     data: np.ndarray | None = None
 
 
 def calibration(run, name: str) -> Calibration:
-    """The data that a name stands for.
+    """The data that a name stands for; "" as in `Calibration`.
 
     Args:
         run: a `Run`.
@@ -37,6 +38,8 @@ def calibration(run, name: str) -> Calibration:
         return Calibration(name, run.real.training_examples())
     if name.endswith(".npz"):
         return Calibration(name, run.real.examples(name))
+    if not name:
+        return Calibration()
     if name not in synthesis.SOURCES:
         raise ValueError(
             f"`calibration` must be one of {', '.join(synthesis.SOURCES)}, train, or a .npz file. "
@@ -61,7 +64,8 @@ def examples(run, record, raw: tuple | None) -> np.ndarray:
         record: an `export.ExportRecord`.
         raw: of `raw_values`.
     """
-    source = run.source(record.calibration)
+    own = record.calibration == run.config.source
+    source = run.source("" if own else record.calibration)
     x, _ = source.sample(record.calibration_size, run.seed("calibration"))
     x = expected(run, x, record.headroom)
     if not raw or len(record.input_shape) != 3:

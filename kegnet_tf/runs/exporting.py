@@ -75,7 +75,7 @@ def deployed(
         report: the run's, its exports apart.
         student: which one.
         folder: the new folder; it takes the place of an older one.
-        fitted: what int8 is fitted to; None for the generators' data.
+        fitted: what int8 is fitted to; None for the run's own artificial data.
 
     Raises:
         OSError: if the folder cannot be written, or the process that converts was ended.
@@ -187,7 +187,7 @@ def _record(run, student, model, fitted):
         teacher_digest=run.teacher_digest,
         parameters=student.parameters,
         formats=run.config.export.formats,
-        calibration=fitted.name,
+        calibration=fitted.name or run.config.source,
         calibration_size=min(size, len(fitted.data)) if given else size,
         headroom=1.0 if given else run.config.export.headroom,
         real_examples=len(run.real.raw_test[0]) if run.real.raw_test else 0,

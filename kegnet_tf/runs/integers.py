@@ -23,7 +23,7 @@ from kegnet_tf.runs import calibration, progress, records, streams
 logger = logging.getLogger(__name__)
 QAT = ("auto", "on", "off")
 # What rounding may cost of the agreement on held-out artificial data before "auto" trains; ours.
-_SPARED = 0.0025
+SPARED = 0.0025
 _ROUNDED = 500  # examples that the errors of rounding are measured on; ours
 _EPOCH = 100  # steps, after each of which the state is kept
 
@@ -105,7 +105,7 @@ def _fit(run, student, model, data, backup, stage):
     }
     lost = agreements["float"] - agreements["rounded"]
     qat = run.config.export.qat if run.teacher_at_hand else "off"
-    if qat == "off" or qat == "auto" and lost <= _SPARED:
+    if qat == "off" or qat == "auto" and lost <= SPARED:
         return plainly, {"trained": False, "agreements": agreements}
     distillation.distil(
         _standardised(learner),

@@ -144,7 +144,7 @@ def _record(run):
         teacher_digest=run.teacher_digest,
         parameters=compression.trainable_parameters(model),
         formats=settings.formats,
-        calibration="kegnet",
+        calibration=run.config.source,
         calibration_size=settings.calibration_size,
         headroom=settings.headroom,
         real_examples=len(run.real.raw_test[0]) if run.real.raw_test else 0,

@@ -222,7 +222,7 @@ class Run(Setup):
         return exporting.deployed(self, self.measured, best, self.workdir / "export")
 
     def export(
-        self, student: str = "", output: str | os.PathLike = "", calibration: str = "kegnet"
+        self, student: str = "", output: str | os.PathLike = "", calibration: str = ""
     ) -> list[export.ExportedFile]:
         """Exports a student again; raises as `report`.
 

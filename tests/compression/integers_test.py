@@ -39,6 +39,18 @@ def test_each_tensor_that_an_integer_file_keeps_has_one_range(ranged):
     )
 
 
+def test_layer_that_is_called_twice_has_a_range_a_call_and_no_name_is_taken_twice():
+    inputs = keras.Input((4,), name="x")
+    shared = layers.Dense(4, "elu", name="fc")
+    x = layers.Activation("relu", name="fc_activation")(shared(shared(inputs)))
+    model = keras.Model(inputs, layers.Dense(4, name="fc_range")(x))
+    ranged = compression.ranged(model)
+    assert len(compression.ranges(ranged)) == 1 + 2 * 2 + 1 + 1
+    rows = RNG.normal(size=(9, 4)).astype(np.float32)
+    compression.fit_ranges(ranged, rows)
+    assert_allclose(ranged(rows), model(rows), atol=0.1)
+
+
 def test_ranges_are_those_of_the_data_and_hold_zero():
     inputs = keras.Input((2,))
     model = compression.ranged(keras.Model(inputs, layers.Dense(1, name="head")(inputs)))
@@ -112,5 +124,9 @@ def test_model_of_unknown_layers_is_left_to_the_converter():
     inputs = keras.Input((8, 8, 2))
     x = layers.Flatten()(layers.LayerNormalization()(inputs))
     assert not compression.rangeable(keras.Model(inputs, layers.Dense(2)(x)))
+    policy = keras.dtype_policies.DTypePolicy("mixed_bfloat16")
+    assert not compression.rangeable(
+        keras.Model(inputs, layers.Dense(2, dtype=policy)(layers.Flatten()(inputs)))
+    )
     assert compression.rangeable(network())
     assert compression.rangeable(tiny_teacher())

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from kegnet_tf import compression, distillation, export
@@ -190,8 +191,32 @@ def test_card_tells_the_output():
 def test_card_tells_how_integers_stand_for_numbers():
     assert (
         "`u.tflite`: `x` has scale 0.5 and zero point 7, `logits` scale 0.25 and zero point 128"
-    ) in text(quantisation={"u.tflite": ((0.5, 7), (0.25, 128))})
+    ) in text(quantisation={"u.tflite": ((0.5, 7), (0.25, 128), None)})
     assert "Integers in and out" not in text()
+
+
+def test_card_tells_how_a_row_is_standardised_for_integers():
+    scales = np.float32([1, 500]), np.float32([2, 0.25])
+    told = text(quantisation={"u.tflite": ((0.5, 7), (0.25, 128), scales)})
+    assert "- mean: 1, 500 - deviation: 2, 0.25" in told
+    assert "deviation:" not in text(quantisation={"u.tflite": ((0.5, 7), (0.25, 128), None)})
+
+
+def test_card_tells_what_training_as_integers_gave_and_which_tensors_suffer():
+    row = {"tensor": "conv", "decibels": 20.0, "cut": 0.5, "low": 0.0, "high": 1.0}
+    shares = {"float": 0.9, "rounded": 0.8, "trained": 0.85}
+    record = dataclasses.replace(
+        RECORD,
+        qat={"qat_steps": 400},
+        integers={"trained": True, "agreements": shares, "roundings": [row]},
+    )
+    told = text(record=record)
+    assert "in 90.00%; rounded to int8 in 80.00%; after 400 more steps" in told
+    assert "in 85.00%, and were taken." in told
+    assert "conv 20.0 50.00% 0 to 1" in " ".join(told.replace("|", " ").split())
+    assert "Rounding" not in text()
+    left = dataclasses.replace(record, integers={**record.integers, "trained": False})
+    assert "and were left." in text(record=left)
 
 
 @pytest.mark.parametrize(

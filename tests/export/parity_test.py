@@ -266,3 +266,19 @@ def test_real_data_decide_where_there_are_some(student, x, exported, monkeypatch
     rows = export.export_model(student, tmp_path, x, formats=FORMATS[:1], test=(x, answers))
     said = "loses 1.67 points of accuracy on real data, more than 0.1"
     assert {row.note for row in rows} == {said}
+
+
+@pytest.mark.slow
+def test_file_that_gives_the_teachers_answer_as_often_has_lost_nothing(
+    student, x, exported, monkeypatch, tmp_path
+):
+    wrong = np.eye(3)[np.argmin(student(x[:1])[0])] * 256.0  # of the first example
+    answers = np.argmax(student(x), axis=-1)
+    monkeypatch.setattr(parity.conversion, "convert", Converter(exported[0]))
+    monkeypatch.setattr(parity.predictors, "predictor", off_by(wrong))
+    rows = export.export_model(student, tmp_path, x, formats=FORMATS[:1], answers=answers)
+    assert all(row.note for row in rows)
+    answers[0] = np.argmin(student(x[:1])[0])  # as the file has it
+    rows = export.export_model(student, tmp_path, x, formats=FORMATS[:1], answers=answers)
+    assert {row.note for row in rows} == {None}
+    assert all(row.loss > 0.001 for row in rows)
