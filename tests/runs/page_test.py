@@ -223,7 +223,7 @@ def snippet(name, **fields):
 def test_snippet_runs_a_file_as_it_was_fastest_and_standardises_where_it_must():
     name = "student_int8_integer_only_batch1.tflite"
     plain = snippet(name, xnnpack=True, threads=1)
-    assert "OpResolverType" not in plain and "num_threads" not in plain and "std" not in plain
+    assert not any(word in plain for word in ("OpResolverType", "num_threads", "std"))
     source = snippet(name, xnnpack=False, threads=4, standardise=True)
     compile(source, "snippet", "exec")
     assert "import Interpreter, OpResolverType" in source
