@@ -2,6 +2,7 @@
 
 from kegnet_tf.compression.arithmetic import multiply_adds, multiply_adds_by_layer
 from kegnet_tf.compression.costs import file_bytes as int8_bytes
+from kegnet_tf.compression.equalisation import equalise
 from kegnet_tf.compression.folding import folded, preprocessing, without_preprocessing
 from kegnet_tf.compression.integers import (
     Range,
@@ -39,6 +40,7 @@ __all__ = [
     "as_integers",
     "compress",
     "compression_ratio",
+    "equalise",
     "fit_ranges",
     "folded",
     "int8_bytes",

@@ -12,6 +12,7 @@ from keras import activations, layers, ops
 
 from kegnet_tf import teachers
 from kegnet_tf.compression.edges import edges
+from kegnet_tf.compression.equalisation import equalise
 from kegnet_tf.compression.folding import CHANNELS, FUSED, GRAPHS, folded, free, preprocessing
 
 # What gives out numbers that it takes in, or zeros: a device keeps them in the same range.
@@ -104,7 +105,7 @@ def _operations(model):
 
 
 def ranged(model: keras.Model) -> keras.Model:
-    """`folded` of a model with a `Range` wherever an integer file keeps a tensor.
+    """`folded` of a model, equalised, with a `Range` wherever an integer file keeps a tensor.
 
     What is one operation on a device has one range: a layer and the ReLU behind it, and all that a
     concatenation takes together. A table's `Normalization` stays in floats, and the first range is
@@ -116,7 +117,9 @@ def ranged(model: keras.Model) -> keras.Model:
     Returns:
         A Functional model with weights of its own; its ranges are to be fixed by `fit_ranges`.
     """
-    return _ranged(folded(model), {}, outermost=True)
+    model = folded(model)
+    equalise(model)
+    return _ranged(model, {}, outermost=True)
 
 
 def _ranged(model, made, outermost=False):

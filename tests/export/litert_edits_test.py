@@ -10,6 +10,7 @@ from kegnet_tf import compression, export
 from kegnet_tf.export import litert_edits
 from kegnet_tf.export.origins import origins
 
+pytestmark = pytest.mark.slow  # two conversions
 X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32) * [1, 100, 0.01] + [0, 500, 1]
 X = X.astype(np.float32)
 

@@ -98,7 +98,7 @@ def test_record_labels_and_card_say_what_was_exported(run):
     record = read_json(folder / "export.json")
     assert [row["path"] for row in record["exports"]] == [row.path for row in rows]
     assert record["student"] == "students/student-kegnet-0.keras"
-    assert (record["calibration"], record["calibration_size"]) == ("kegnet", 6)
+    assert (record["calibration"], record["calibration_size"]) == ("kegnet+", 6)
     assert f"`{teachers.digest(tiny_teacher())}`" in (folder / "README.md").read_text()
 
 
@@ -190,11 +190,11 @@ def test_folder_or_file_of_somebody_else_is_refused_and_left_as_it_is(run, tmp_p
     assert (own / "notes.txt").read_text() == "mine"
 
 
-def test_warning_is_logged_for_a_file_with_a_note(run, caplog):
+def test_one_warning_is_logged_for_files_with_a_note(run, caplog):
     run.config.export.formats = ("litert_float32", "litert_float16")
     for _ in range(2):  # of files that stood already as well
         deploy(run)
-        assert caplog.messages == ["Warning: litert_float16.tflite: poor."]
+        assert caplog.messages == ["Warning: litert_float16.tflite poor: take a float32 file."]
         caplog.clear()
 
 

@@ -209,14 +209,31 @@ def test_page_of_a_run_without_files_or_students_keeps_the_rest(tmp_path):
 @pytest.mark.parametrize("integers", [False, True])
 def test_snippet_is_python_that_names_the_file(integers):
     name = f"student_int8{'_integer_only' * integers}_batch1.tflite"
-    report = dataclasses.replace(
-        REPORT, recommendation=export.Recommendation(name, "student", "", "")
-    )
-    source = files.snippet(report, (8, 8, 1))
+    source = snippet(name)
     compile(source, "snippet", "exec")
     assert f'"export/{name}"' in source
     assert "np.zeros((1, 8, 8, 1), np.float32)" in source
     assert ("quantization" in source) == integers
+
+
+def snippet(name, **fields):
+    """The snippet of a file."""
+    row = export.ExportedFile("litert_int8", 1, name, 8, **fields)
+    advice = export.Recommendation(name, "student", "", "")
+    report = dataclasses.replace(REPORT, exports=[row], recommendation=advice)
+    return files.snippet(report, (8, 8, 1))
+
+
+def test_snippet_runs_a_file_as_it_was_fastest_and_standardises_where_it_must():
+    name = "student_int8_integer_only_batch1.tflite"
+    plain = snippet(name, xnnpack=True, threads=1)
+    assert not any(word in plain for word in ("OpResolverType", "num_threads", "std"))
+    source = snippet(name, xnnpack=False, threads=4, standardise=True)
+    compile(source, "snippet", "exec")
+    assert "import Interpreter, OpResolverType" in source
+    assert "experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT" in source
+    assert "num_threads=4" in source
+    assert source.index("x = (x - mean) / std") < source.index("q = np.clip")
 
 
 def test_pages_text_is_kept_with_the_report(folder):

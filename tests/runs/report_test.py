@@ -147,7 +147,7 @@ def test_report_sets_the_teachers_files_beside_and_ends_in_the_one_to_take(tmp_p
     chosen = Recommendation("teacher_x.tflite", "teacher", "so small", "stop.")
     report = dataclasses.replace(REPORT, exports=[ours], rivals=[theirs], recommendation=chosen)
     assert cells(report, "teacher_x.tflite") == [
-        *("teacher_x.tflite", "70,432", "0.5", "99.00%", "95.00%", "recommended")
+        *("teacher_x.tflite", "70,432", "0.5", "", "", "99.00%", "95.00%", "recommended")
     ]
     assert cells(report, "student_float32_batch1.tflite")[-1] == "beaten by teacher_x.tflite"
     last = report.markdown().splitlines()[-1]
