@@ -64,6 +64,9 @@ class ReproduceSettings:
         rules.whole("seeds", self.seeds, most=1000)
         if self.authors and self.quick:
             raise ValueError("`paper` must come without `quick`. Received: both.")
+        if self.authors and self.dataset in OTHERS:
+            rule = "come with a data set of the paper's"
+            raise rules.refusal("paper", rule, self.dataset)
         if self.panel:
             self._check_panel()
         if (self.teacher or data.eval_data) and not self.dataset:

@@ -52,6 +52,7 @@ def reproduced(tmp_path_factory):
     [
         ({"dataset": ""}, "`teacher` must come with `dataset`"),
         ({"dataset": "cifar"}, "`dataset` must be among .*'cifar'"),
+        ({"dataset": "cifar10", "authors": True}, "`paper` must come with a data set of the pap"),
         ({"dataset": "svhn", "teacher": ""}, "`teacher` must be given. .*--dataset=svhn"),
         ({"arms": ["noise"]}, "`arms` must be among .* Received: 'noise'"),
         ({"students": ["student9"]}, "`students` must be among student. Received: 'student9'"),
