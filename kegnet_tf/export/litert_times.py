@@ -14,6 +14,8 @@ _TURNS = 25
 _SECONDS = 10.0
 # What several threads must save of the time on the wall to be named; ours: clocks differ by less.
 _THREADS_SAVE = 0.8
+# What a file must take for threads to be worth it: handing work out costs some hundredths; ours.
+_THREADS_FROM = 0.1  # milliseconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Speed:
     Attributes:
         milliseconds: of one example on one thread, by its own processor time.
         xnnpack: whether that is with XNNPACK, LiteRT's default, or by LiteRT's own kernels.
-        threads: all that the machine has where they save a fifth of the time on the wall, else 1.
+        threads: all that the machine has where they save a fifth of the time on the wall, and that
+            is a tenth of a millisecond at least; else 1.
     """
 
     milliseconds: float
