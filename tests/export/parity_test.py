@@ -126,6 +126,7 @@ def test_real_data_add_error_agreement_and_accuracy(on_real_data):
         assert row.accuracy == pytest.approx(8 / 9)
 
 
+@pytest.mark.slow
 def test_file_that_cannot_be_made_is_noted_and_the_others_stand(on_real_data):
     folder, rows, _ = on_real_data
     assert [row.format for row in rows[3:-1]] == ["litert_int8"] * 2
@@ -191,6 +192,7 @@ def off_by(wrong):
     return predictor
 
 
+@pytest.mark.slow
 def test_file_below_its_bar_is_written_and_flagged_and_its_error_is_the_largest_of_all_outputs(
     student, x, exported, monkeypatch, tmp_path
 ):

@@ -46,6 +46,7 @@ def test_predictor_answers_batches_of_any_size_as_the_model_does(saved, x, name)
         assert_allclose(outputs, model(x[:size]), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["any", "one"])
 def test_file_of_integers_is_fed_and_read_in_real_numbers(saved, x, source):
     folder, model = saved

@@ -90,6 +90,7 @@ def test_features_have_mean_0_and_deviation_1_over_a_batch_in_training():
     assert_allclose(x.std(axis=0), 1, atol=0.01)
 
 
+@pytest.mark.slow
 def test_vector_made_alone_is_standardised_as_the_batches_of_training_were():
     generator = DenseGenerator(5, 3, seed=0)
     y, z = batch(200)

@@ -75,6 +75,7 @@ def test_training_that_does_harm_is_left_where_it_is_not_asked_for(run, monkeypa
     assert deployed(run)["trained"] is True
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_where_rounding_costs_nothing(run, monkeypatch):
     calls = trained(monkeypatch, 1.0)
     monkeypatch.setattr(integers, "SPARED", 1.0)
@@ -82,6 +83,7 @@ def test_nothing_is_trained_where_rounding_costs_nothing(run, monkeypatch):
     assert not calls
 
 
+@pytest.mark.slow
 def test_student_learns_by_the_loss_that_it_was_distilled_by_for_the_steps_asked_for(
     run, monkeypatch
 ):

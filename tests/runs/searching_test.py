@@ -47,6 +47,7 @@ def test_the_largest_ratio_that_loses_no_more_is_found_in_a_few_pilots(
     assert len({*tried}) == len(tried)
 
 
+@pytest.mark.slow
 def test_search_is_done_once_and_after_what_needs_no_data(tmp_path, monkeypatch):
     run, tried = run_of(tmp_path, monkeypatch, lambda ratio: 0.0 if ratio < 1.4 else 9.0)
     run.claim()

@@ -141,6 +141,7 @@ def test_generated_is_drawn_once_a_step(pass_epochs, interval, epochs, drawn, tm
     assert walks == ([drawn[-1]], [drawn[-1]])
 
 
+@pytest.mark.slow
 def test_pictures_are_those_of_the_trained_generator(run):
     folder, generator = run
     _, z = extraction.sample(5, 0, 2, 3, 2, "onehot")
@@ -155,6 +156,7 @@ def test_pictures_are_those_of_the_trained_generator(run):
         assert_array_equal(picture(found[tag][28]), pictures.tile(images))
 
 
+@pytest.mark.slow
 def test_pictures_of_different_steps_differ_by_training_alone(pass_epochs, run, tmp_path):
     pass_epochs(curves(tmp_path, 4), [4, 8])
     first, _, last = points(tmp_path)["pictures/generated"].values()
@@ -256,6 +258,7 @@ def test_generator_of_other_than_images_is_refused_before_it_trains(pass_epochs,
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.slow
 def test_losses_and_metrics_of_extraction_have_a_point_an_epoch(run):
     found = points(run[0])
     losses = {"loss/all", "loss/classifier", "loss/decoder"}

@@ -52,6 +52,7 @@ def ordered(x):
     return x[np.lexsort(x.reshape(len(x), -1).T)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_generators_answer_in_equal_shares_and_mixed(classifier, count):
     generators = [Constant(float(value)) for value in range(count)]

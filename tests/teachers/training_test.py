@@ -30,6 +30,7 @@ def test_training_keeps_the_weights_of_the_best_epoch(trained):
     assert np.mean(model(RAW).numpy().argmax(axis=1) == LABELS) == max(history["val_accuracy"])
 
 
+@pytest.mark.slow
 def test_normalization_is_adapted_to_the_training_data(trained):
     standardised = np.asarray(trained[0].get_layer("normalization")(RAW))
     assert_allclose(standardised.mean(axis=0), 0, atol=1e-5)
