@@ -74,6 +74,6 @@ def tiny_config(preset=base, mode="quick", **overrides):
 def untimed(report):
     """A report as JSON holds it, without the times of its parts and files, and what follows."""
     if isinstance(report, dict):
-        times = ("seconds", "milliseconds", "beaten_by", "recommendation")
+        times = ("seconds", "milliseconds", "xnnpack", "threads", "beaten_by", "recommendation")
         return {key: untimed(value) for key, value in report.items() if key not in times}
     return [untimed(value) for value in report] if isinstance(report, list) else report

@@ -322,7 +322,7 @@ def spoil(path, way, generator):
 def untimed(content):
     """Without the seconds that its parts took."""
     if isinstance(content, dict):
-        times = ("seconds", "milliseconds", "beaten_by", "recommendation")
+        times = ("seconds", "milliseconds", "xnnpack", "threads", "beaten_by", "recommendation")
         return {key: untimed(value) for key, value in content.items() if key not in times}
     return [untimed(each) for each in content] if isinstance(content, list) else content
 

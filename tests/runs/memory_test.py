@@ -83,7 +83,6 @@ def test_peak_memory_is_that_of_a_call_alone():
     assert len(held) == 1 << 25
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("forgets", [False, True])
 def test_peak_memory_is_told_where_the_system_does_not_count(monkeypatch, forgets, tmp_path):
     def path(name):  # a system without /proc, or one that forgets nothing
