@@ -145,7 +145,7 @@ def convert_here(
     Where it is the file of a `teacher`, `export.export_teacher`. `calibration` may be the path of a
     model in place of it.
     """
-    if isinstance(arguments["calibration"], pathlib.Path):
+    if isinstance(arguments.get("calibration"), pathlib.Path):
         how = {"argument": "workdir", "safe_mode": loading.safe_mode}
         arguments["calibration"] = teachers.read_model(arguments["calibration"], **how)
     if teacher:
