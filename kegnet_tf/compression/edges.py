@@ -1,9 +1,11 @@
 """Who takes from whom in a model's graph, by the names of its operations."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
+
+GRAPHS = keras.Function | keras.Sequential  # models that hold layers, inside others as well
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,3 +55,21 @@ def _sources(tree) -> Iterator[str]:
     elif isinstance(tree, dict | list | tuple):
         for entry in tree.values() if isinstance(tree, dict) else tree:
             yield from _sources(entry)
+
+
+def nested(rebuilt: Callable, made: dict) -> Callable[[keras.Layer], keras.Layer]:
+    """Function from a layer to what stands for it: a model inside is rebuilt, once.
+
+    Args:
+        rebuilt: function of (model, made) to its new self.
+        made: new models by old ones; it is added to.
+    """
+
+    def inner(layer):
+        if not isinstance(layer, GRAPHS):
+            return layer
+        if layer not in made:
+            made[layer] = rebuilt(layer, made)
+        return made[layer]
+
+    return inner

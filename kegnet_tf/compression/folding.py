@@ -5,10 +5,9 @@ import numpy as np
 from keras import activations, layers, ops
 
 from kegnet_tf import teachers
-from kegnet_tf.compression.edges import edges
+from kegnet_tf.compression.edges import GRAPHS, edges, nested
 from kegnet_tf.compression.plain import plain
 
-GRAPHS = keras.Function | keras.Sequential
 # By class, the axes of its kernel that one output channel has to itself: all but the channels'.
 CHANNELS = {
     layers.Conv1D: (0, 1),
@@ -57,12 +56,7 @@ def _folded(model, made):
                 norms[before] = layer
     inside, taken = set(norms.values()), set(known)
 
-    def inner(layer):
-        if not isinstance(layer, GRAPHS):
-            return layer
-        if layer not in made:
-            made[layer] = _folded(layer, made)
-        return made[layer]
+    inner = nested(_folded, made)
 
     def call(layer, *args, **kwargs):
         x = (*args, *kwargs.values())[0]

@@ -11,9 +11,9 @@ import numpy as np
 from keras import activations, layers, ops
 
 from kegnet_tf import teachers
-from kegnet_tf.compression.edges import edges
+from kegnet_tf.compression.edges import GRAPHS, edges, nested
 from kegnet_tf.compression.equalisation import equalise
-from kegnet_tf.compression.folding import CHANNELS, FUSED, GRAPHS, folded, free, preprocessing
+from kegnet_tf.compression.folding import CHANNELS, FUSED, folded, free, preprocessing
 
 # What gives out numbers that it takes in, or zeros: a device keeps them in the same range.
 _SAME = (
@@ -135,12 +135,7 @@ def _ranged(model, made, outermost=False):
     if outermost and preprocessing(model) is None:
         start = rounded(start, "x")
 
-    def inner(layer):
-        if not isinstance(layer, GRAPHS):
-            return layer
-        if layer not in made:
-            made[layer] = _ranged(layer, made)
-        return made[layer]
+    inner = nested(_ranged, made)
 
     def call(layer, *args, **kwargs):
         args, kwargs = keras.tree.map_structure(

@@ -4,10 +4,8 @@ import keras
 from keras import ops
 
 from kegnet_tf import teachers
-from kegnet_tf.compression.edges import edges
+from kegnet_tf.compression.edges import edges, nested
 from kegnet_tf.compression.tucker import TUCKER
-
-_GRAPHS = keras.Function | keras.Sequential
 
 
 def plain(student: keras.Model) -> keras.Model:
@@ -29,13 +27,7 @@ def plain(student: keras.Model) -> keras.Model:
 
 def _expanded(model, made):
     """A model of the same layers with the parts of Tucker layers in their place."""
-
-    def inner(layer):
-        if not isinstance(layer, _GRAPHS):
-            return layer
-        if layer not in made:
-            made[layer] = _expanded(layer, made)
-        return made[layer]
+    inner = nested(_expanded, made)
 
     def call(layer, *args, **kwargs):
         if type(layer) in TUCKER.values():
