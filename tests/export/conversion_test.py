@@ -79,12 +79,14 @@ def test_input_and_output_are_named_and_of_the_formats_type(saved, form):
     assert inputs["shape_signature"].tolist() == [1, 8, 8, 2]
 
 
+@pytest.mark.slow
 def test_int8_holds_no_float_but_at_its_ends(saved):
     for form, floats in (("litert_int8", 2), ("litert_int8_integer_only", 0)):
         details = Interpreter(str(lite(saved, form))).get_tensor_details()
         assert sum(each["dtype"] == np.float32 for each in details) == floats
 
 
+@pytest.mark.slow
 def test_batch_of_any_size_answers_as_batches_of_one(saved):
     many = export.litert_predictor(lite(saved, "litert_float32", "any"))(X)
     assert_allclose(many, export.litert_predictor(lite(saved, "litert_float32"))(X), atol=1e-6)
@@ -135,6 +137,7 @@ class Op(layers.Layer):
         return getattr(keras.ops, self.name)(x)
 
 
+@pytest.mark.slow
 def test_operation_that_litert_lacks_is_an_error_and_never_selected_from_tensorflow(tmp_path):
     network = keras.Sequential([keras.Input((4,)), Op("erfinv"), layers.Dense(2)])
     export.save(network, tmp_path / "m", batch=1)
@@ -143,6 +146,7 @@ def test_operation_that_litert_lacks_is_an_error_and_never_selected_from_tensorf
         export.convert(tmp_path / "m", "litert_float32", None)
 
 
+@pytest.mark.slow
 def test_operation_without_integers_stays_float_unless_integers_alone_are_asked_for(tmp_path):
     network = keras.Sequential([keras.Input((4,)), layers.Dense(4), Op("sin"), layers.Dense(2)])
     export.save(network, tmp_path / "m", batch=1)

@@ -16,6 +16,7 @@ def written(folder, model, *forms):
     return paths
 
 
+@pytest.mark.slow
 def test_multiply_adds_are_those_of_convolutions_and_products(tmp_path):
     costs = [
         (layers.Conv2D(5, (3, 2)), 4 * 5 * 5 * (3 * 2 * 2)),
@@ -69,12 +70,14 @@ def test_multiply_adds_of_a_student_are_those_that_compression_reports(tmp_path)
         assert export.multiply_adds(path) == sum(expected)
 
 
+@pytest.mark.slow
 def test_arena_holds_input_and_output_at_once_and_constants_never(tmp_path):
     model = keras.Sequential([keras.Input((100,)), layers.Dense(10, "relu")])
     (path,) = written(tmp_path, model, "litert_float32")
     assert export.arena(path) == 4 * (100 + 10)
 
 
+@pytest.mark.slow
 def test_arena_shares_memory_between_layers_and_shrinks_with_int8(tmp_path):
     model = keras.Sequential([keras.Input((64,)), *(layers.Dense(64, "relu") for _ in range(4))])
     paths = written(tmp_path, model, "litert_float32", "litert_int8_integer_only")

@@ -28,6 +28,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("last", "xnnpack"), [([0, 0.004, 0, 0.008], True), ([0, 0.008, 0, 0.004], False)]
 )
@@ -42,6 +43,7 @@ def test_latency_is_that_of_one_example_at_its_best_turn_with_xnnpack_or_without
     assert speed.xnnpack is xnnpack
 
 
+@pytest.mark.slow
 def test_turns_end_after_ten_seconds_and_three_of_them(path):
     clock = Clock(itertools.cycle([0, 6.0]))
     times = export.latencies([path, path], clock)
@@ -49,6 +51,7 @@ def test_turns_end_after_ten_seconds_and_three_of_them(path):
     assert clock.asked == 4 * 2 + 4 * 4 * 2  # the first turn does not count
 
 
+@pytest.mark.slow
 def test_files_are_really_run_and_in_the_thread_that_asks(path):
     (speed,) = export.latencies([path])
     (on_the_wall,) = export.latencies([path], time.perf_counter)

@@ -31,6 +31,7 @@ def exported(student, x, tmp_path_factory):
     return folder, export.export_model(student, folder, x, formats=FORMATS)
 
 
+@pytest.mark.slow
 def test_rows_hold_what_the_report_holds(exported):
     _, rows = exported
     for row in map(dataclasses.asdict, rows):
@@ -51,6 +52,7 @@ def test_large_examples_are_compared_in_portions_that_fit_in_memory():
     assert max(asked) * 224 * 224 * 3 <= 2**21
 
 
+@pytest.mark.slow
 def test_each_format_comes_for_any_batch_and_for_one_example(exported):
     folder, rows = exported
     assert [(row.format, row.batch, row.path) for row in rows] == [
@@ -64,6 +66,7 @@ def test_each_format_comes_for_any_batch_and_for_one_example(exported):
     assert {path.name for path in folder.iterdir()} == {row.path for row in rows}
 
 
+@pytest.mark.slow
 def test_files_equal_the_keras_student(exported):
     _, rows = exported
     for row in rows:
@@ -73,6 +76,7 @@ def test_files_equal_the_keras_student(exported):
         assert row.note is None
 
 
+@pytest.mark.slow
 def test_bytes_are_the_sizes_of_the_files(exported):
     folder, (saved_model, litert, *_) = exported
     assert litert.bytes == len((folder / "student_float32.tflite").read_bytes()) > 0
@@ -137,6 +141,7 @@ def test_file_that_cannot_be_made_is_noted_and_the_others_stand(on_real_data):
     assert (folder / "student_float32.tflite").exists()
 
 
+@pytest.mark.slow
 def test_conversion_is_calibrated_on_what_is_given(on_real_data, x):
     _, _, converter = on_real_data
     assert len(converter.calibrations) == 4  # of what holds its ranges, none
@@ -214,6 +219,7 @@ def test_file_below_its_bar_is_written_and_flagged_and_its_error_is_the_largest_
         assert_allclose(row.max_abs_error, 256, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_unknown_format_is_an_error_before_anything_is_written(student, x, tmp_path):
     with pytest.raises(ValueError, match="`formats` must be among .*'onnx'"):
         export.export_model(student, tmp_path / "new", x, formats=("onnx",))

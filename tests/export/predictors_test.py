@@ -65,6 +65,7 @@ def test_file_of_integers_is_fed_and_read_in_real_numbers(saved, x, source):
     assert_allclose(predict(far), predict(edge))
 
 
+@pytest.mark.slow
 def test_floats_have_no_scale(saved):
     folder, _ = saved
     assert export.quantisation(folder / "litert_float32_one.tflite") == ((0.0, 0), (0.0, 0))
@@ -97,6 +98,7 @@ def test_path_that_is_no_regular_file_is_refused_unopened(tmp_path, name, kind):
         export.predictor(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_saved_model_whose_variables_are_spoilt_is_refused(saved, tmp_path):
     shutil.copytree(saved[0] / "any", tmp_path / "m")
     (path,) = (tmp_path / "m" / "variables").glob("*.data*")
@@ -108,6 +110,7 @@ def test_saved_model_whose_variables_are_spoilt_is_refused(saved, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_saved_model_that_does_not_fit_in_memory_is_refused(saved, tmp_path):
     shutil.copytree(saved[0] / "any", tmp_path / "m")
     with (tmp_path / "m" / "variables" / "more").open("wb") as file:
@@ -116,6 +119,7 @@ def test_saved_model_that_does_not_fit_in_memory_is_refused(saved, tmp_path):
         export.predictor(tmp_path / "m")
 
 
+@pytest.mark.slow
 def test_file_that_ends_or_halts_the_interpreter_is_refused(saved, tmp_path, monkeypatch):
     path = tmp_path / "m.tflite"
     path.write_bytes((saved[0] / "litert_float32_any.tflite").read_bytes())
@@ -129,6 +133,7 @@ def test_file_that_ends_or_halts_the_interpreter_is_refused(saved, tmp_path, mon
             export.predictor(path)
 
 
+@pytest.mark.slow
 def test_spoilt_file_answers_or_is_refused(saved, tmp_path):
     content = (saved[0] / "litert_float32_one.tflite").read_bytes()
     generator = np.random.default_rng(0)

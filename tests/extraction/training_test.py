@@ -116,6 +116,7 @@ def assert_same_weights(trained, expected):
         assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_training_lowers_every_loss_and_leaves_the_teacher_bit_identical():
     teacher, generator, decoder = tiny_teacher(), tiny_generator(), tiny_decoder()
     before, initial = teacher.get_weights(), weights(generator, decoder)

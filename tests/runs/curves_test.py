@@ -56,6 +56,7 @@ def claimed(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_curve_of_a_teacher_begins_with_itself_and_grows_ever_smaller(claimed):
     found = claimed.curve
     first = found.points[0]
@@ -68,6 +69,7 @@ def test_curve_of_a_teacher_begins_with_itself_and_grows_ever_smaller(claimed):
         assert 0 <= other.agreement <= 1
 
 
+@pytest.mark.slow
 def test_curve_is_written_once_and_found_again(claimed, monkeypatch):
     assert read_json(claimed.workdir / "curve.json") == dataclasses.asdict(claimed.curve)
     assert (claimed.workdir / "figures" / "curve.png").read_bytes()[1:4] == b"PNG"

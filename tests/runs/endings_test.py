@@ -121,6 +121,7 @@ except KeyboardInterrupt:
     assert done.stderr == f"kegnet: {GOES_ON}\n"
 
 
+@pytest.mark.slow
 def test_line_about_an_interruption_takes_the_place_of_a_bar():
     source = """
 import os, signal, sys, time

@@ -122,6 +122,7 @@ def test_run_that_is_opened_again_keeps_what_was_trained_and_trains_nothing(run,
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 def test_formats_without_integers_ask_for_nothing(run, monkeypatch):
     calls = trained(monkeypatch, 1.0)
     run.config.export.update(qat="on", formats=("litert_float32",))

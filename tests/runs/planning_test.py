@@ -89,6 +89,7 @@ def test_folder_that_was_begun_without_a_plan_goes_on_without_one(measured, tmp_
     assert text.endswith("was begun without a plan, and goes on.")
 
 
+@pytest.mark.slow
 def test_folder_that_was_claimed_before_any_generator_gets_its_plan(measured, tmp_path):
     run = tiny(tmp_path / "run")
     run.workdir.mkdir()
@@ -124,6 +125,7 @@ def test_generators_that_were_begun_stay_as_planned_whatever_else_changes(
     assert after.config.export.headroom == changed.get("export.headroom", 2.0)
 
 
+@pytest.mark.slow
 def test_settings_of_generators_that_are_asked_for_anew_are_refused_once_these_were_begun(
     measured, tmp_path
 ):

@@ -67,6 +67,7 @@ def test_unlabeled_data_may_be_a_file(tmp_path):
     assert real().unlabeled is None
 
 
+@pytest.mark.slow
 def test_digest_tells_other_pictures_from_the_same(folder):
     digests = [real(unlabeled=str(folder)).unlabeled_digest for _ in range(2)]
     save(folder / "ant" / "1.png", 7)
@@ -75,6 +76,7 @@ def test_digest_tells_other_pictures_from_the_same(folder):
     assert real().unlabeled_digest == ""
 
 
+@pytest.mark.slow
 def test_file_is_measured_on_class_folders(folder, tmp_path):
     teacher = tiny_teacher()
     teacher.save(tmp_path / "teacher.keras")

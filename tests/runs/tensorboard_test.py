@@ -374,6 +374,7 @@ def logdir(run):
     return run[0].parent
 
 
+@pytest.mark.slow
 def test_runs_stand_side_by_side(logdir):
     reader = EventMultiplexer().AddRunsFromDirectory(str(logdir))
     reader.Reload()

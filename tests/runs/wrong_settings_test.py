@@ -227,6 +227,7 @@ def test_image_that_no_generator_draws_is_refused():
         checks.check_preset(tiny_config(), classifier, (), 0)
 
 
+@pytest.mark.slow
 def test_finished_run_is_not_exported_again_by_wrong_settings(tmp_path):
     tiny_run(tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}

@@ -64,6 +64,7 @@ def test_spatial_dropout_and_a_noise_shape_leave_out_what_they_say():
     assert found.rates == (0.1, 0.2, 0.3)
 
 
+@pytest.mark.slow
 def test_dropout_is_put_in_where_there_is_none_behind_convolutions_and_before_dense_layers(model):
     convolutional = nested_classifier()
     # Both calls of the model in the middle count.

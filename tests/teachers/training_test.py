@@ -110,6 +110,7 @@ def test_weight_decay_shrinks_the_weights():
     assert norms[1] < 0.9 * norms[0]
 
 
+@pytest.mark.slow
 def test_trained_model_is_saved_without_its_optimiser(trained, tmp_path):
     trained[0].save(tmp_path / "model.keras")
     assert not keras.saving.load_model(tmp_path / "model.keras").compiled
