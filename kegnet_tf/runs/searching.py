@@ -16,7 +16,8 @@ def ratio(run, name: str) -> float:
 
     Ratios are those of a curve, searched by bisection: what a pilot of more loses is taken to be
     more. A pilot learns from the preset's `source` for `STEPS` steps, a student for more, so that
-    it ends nearer still. Where no ratio will do it is the least one, and the log says so.
+    it ends nearer still; a pilot that ends farther off than it began counts as it began. Where no
+    ratio will do it is the least one, and the log says so.
 
     Args:
         run: a `Run`.
@@ -42,10 +43,12 @@ def _search(run, settings, most):
     reach = compression.largest_ratio(run.classifier, **settings)
     ratios = [each for each in curves.RATIOS if each <= reach] or [1.0]
     losses, low, high = {}, -1, len(ratios)  # what `low` says will do, what `high` says will not
+    pilot = _pilot(run)
     while high - low > 1:
         middle = (low + high) // 2
         tried = ratios[middle]
-        loss = round(100 * (1 - _agreement(run, tried, settings)), 3)
+        agreement, pilot = _agreement(run, tried, settings, pilot, 1 - most / 100)
+        loss = round(100 * (1 - agreement), 3)
         losses[str(tried)] = loss
         logger.info("Pilot at ratio %g: %.2f points lost, %g are borne.", tried, loss, most)
         low, high = (middle, high) if loss <= most else (low, middle)
@@ -54,20 +57,32 @@ def _search(run, settings, most):
     return {"ratio": ratios[max(0, low)], "losses": losses}
 
 
-def _agreement(run, tried, settings):
-    """Share of held-out artificial data on which a pilot answers as the teacher."""
+def _pilot(run):
+    """How a pilot learns: as a student, but for fewer steps, and with a loss that is given."""
+    asked = run.distillation_settings
+    loss = "logits" if len(run.teacher.input_shape) == 4 else "cross_entropy"
+    return dataclasses.replace(
+        asked,
+        epochs=1,
+        steps_per_epoch=min(STEPS, asked.epochs * asked.steps_per_epoch),
+        selection="last",
+        loss=loss if asked.loss == "auto" else asked.loss,
+    )
+
+
+def _agreement(run, tried, settings, pilot, enough):
+    """Share of held-out artificial data on which a pilot answers as the teacher, at its best.
+
+    And how the next one is to learn: what suits the first suits all. One that agrees `enough`
+    before it has learned anything is not trained.
+    """
     model = compression.compress(run.classifier, target_ratio=tried, **settings)
     student = teachers.standardised(model)
-    asked = run.distillation_settings
-    images = len(student.input_shape) == 4
-    given = {
-        "loss": "logits" if images else "cross_entropy",
-        "batch_norm": "inference",
-    }
-    given = {key: value for key, value in given.items() if getattr(asked, key) == "auto"}
-    steps = min(STEPS, asked.epochs * asked.steps_per_epoch)
-    pilot = dataclasses.replace(asked, epochs=1, steps_per_epoch=steps, selection="last", **given)
+    start = distillation.agreement(student.predict_on_batch, *run.held_out)
+    if start >= enough:
+        return start, pilot
     data = streams.stream(run, run.config.source, 0)
     how = {"teacher": run.teacher, "devices": run.devices, "verbose": 0}
-    history = distillation.distil(student, data, run.held_out, pilot, **how).history
-    return history.history["val_agreement"][-1]
+    trained = distillation.distil(student, data, run.held_out, pilot, **how)
+    pilot = dataclasses.replace(pilot, **dataclasses.asdict(trained.choice))
+    return max(start, trained.history.history["val_agreement"][-1]), pilot

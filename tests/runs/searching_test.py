@@ -18,9 +18,9 @@ def run_of(folder, monkeypatch, losses):
     """A run in which a pilot loses points as given by ratio; and what was tried."""
     tried = []
 
-    def agreement(run, ratio, settings):
+    def agreement(run, ratio, settings, pilot, enough):
         tried.append(ratio)
-        return 1 - losses(ratio) / 100
+        return 1 - losses(ratio) / 100, pilot
 
     monkeypatch.setattr(searching, "_agreement", agreement)
     monkeypatch.setattr(streams, "drawn_of", lambda run: {})
