@@ -1,8 +1,12 @@
+import types
+
+import keras
+import numpy as np
 import pytest
 from smallest import tiny_config, tiny_teacher
 from smallest_runs import HereRun
 
-from kegnet_tf import compression
+from kegnet_tf import compression, distillation
 from kegnet_tf.runs import curves, read_json, searching, streams
 
 ASKED = {"students.student.target_ratio": None, "students.student.max_loss": 1.5}
@@ -45,6 +49,30 @@ def test_the_largest_ratio_that_loses_no_more_is_found_in_a_few_pilots(
     assert searching.ratio(run, "student") == expected
     assert len(tried) <= 4
     assert len({*tried}) == len(tried)
+
+
+def test_size_that_keeps_the_promise_as_it_begins_is_not_trained_and_none_counts_as_worse(
+    tmp_path, monkeypatch
+):
+    run = HereRun(tiny_config(**ASKED), tmp_path, teacher=tiny_teacher())
+    x = np.random.default_rng(0).normal(size=(64, *run.teacher.input_shape[1:]))
+    p = keras.ops.softmax(run.teacher.predict_on_batch(x)).numpy()
+    monkeypatch.setattr(HereRun, "held_out", (x.astype(np.float32), p))
+    monkeypatch.setattr(streams, "stream", lambda *_: None)
+    choice = distillation.Choice("logits", "training", "off")
+    history = types.SimpleNamespace(history={"val_agreement": [0.0]})
+    trained = []
+
+    def ruin(student, *_, **__):
+        trained.append(student)
+        return distillation.Distilled(history, choice)
+
+    monkeypatch.setattr(distillation, "distil", ruin)
+    asked = searching._pilot(run)
+    start, pilot = searching._agreement(run, 1.1, {}, asked, enough=0.0)
+    assert (start > 0, pilot, trained) == (True, asked, [])
+    after, pilot = searching._agreement(run, 1.1, {}, asked, enough=1.1)
+    assert (after, len(trained), pilot.batch_norm) == (start, 1, "training")
 
 
 @pytest.mark.slow
