@@ -3,7 +3,12 @@
 from kegnet_tf.compression.arithmetic import multiply_adds, multiply_adds_by_layer
 from kegnet_tf.compression.costs import file_bytes as int8_bytes
 from kegnet_tf.compression.equalisation import equalise
-from kegnet_tf.compression.folding import folded, preprocessing, without_preprocessing
+from kegnet_tf.compression.folding import (
+    folded,
+    preprocessing,
+    rescaling,
+    without_preprocessing,
+)
 from kegnet_tf.compression.integers import (
     Range,
     fit_ranges,
@@ -52,6 +57,7 @@ __all__ = [
     "multiply_adds_by_layer",
     "plain",
     "preprocessing",
+    "rescaling",
     "rangeable",
     "ranged",
     "ranges",

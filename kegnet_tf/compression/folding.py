@@ -137,8 +137,15 @@ def _normalised(norm):
     return scale.astype(np.float32), offset.astype(np.float32)
 
 
-def _rescaled(layer):
-    """(scale, offset) of a Rescaling or a Normalization, of all channels or of each."""
+def rescaling(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
+    """(scale, offset) of a `Rescaling` or a `Normalization`.
+
+    Args:
+        layer: a built one.
+
+    Returns:
+        Two arrays, [1] where they are of all channels or features, else one number for each.
+    """
     if type(layer) is layers.Rescaling:
         return np.float32(layer.scale).reshape(-1), np.float32(layer.offset).reshape(-1)
     mean, std = layer.mean, ops.maximum(ops.sqrt(layer.variance), keras.config.epsilon())
@@ -149,8 +156,8 @@ def _rescaled(layer):
 # Layers that multiply and add, a number for each channel.
 _AFFINE = {
     layers.BatchNormalization: _normalised,
-    layers.Normalization: _rescaled,
-    layers.Rescaling: _rescaled,
+    layers.Normalization: rescaling,
+    layers.Rescaling: rescaling,
 }
 
 

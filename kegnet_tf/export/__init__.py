@@ -14,7 +14,9 @@ from kegnet_tf.export.flagged import warning
 from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
 from kegnet_tf.export.litert_times import Speed, invocations, latencies
 from kegnet_tf.export.model_card import ModelCard
+from kegnet_tf.export.onnx_files import check as check_extras
 from kegnet_tf.export.parity import (
+    KNOWN,
     ExportedFile,
     export_model,
     export_teacher,
@@ -36,6 +38,7 @@ from kegnet_tf.export.teacher_card import teacher_card
 __all__ = [
     "BARS",
     "FORMATS",
+    "KNOWN",
     "ExportRecord",
     "ExportedFile",
     "ModelCard",
@@ -44,6 +47,7 @@ __all__ = [
     "Speed",
     "arena",
     "beaten",
+    "check_extras",
     "choice_table",
     "comparable",
     "convert",

@@ -1,6 +1,7 @@
 """A model as the files that run on a device, each checked against the model."""
 
 import dataclasses
+import itertools
 import pathlib
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -10,8 +11,10 @@ import numpy as np
 import tabulate
 
 from kegnet_tf import compression
-from kegnet_tf.export import bars, conversion, predictors
+from kegnet_tf.export import bars, conversion, onnx_files, predictors
 from kegnet_tf.export.origins import origins
+
+KNOWN = (*conversion.FORMATS, onnx_files.FORMAT)  # what may be asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,7 @@ class ExportedFile:
     """One file of an export, beside its Keras model; a row of `exports` in `report.json`.
 
     Attributes:
-        format: "saved_model", "keras", or one of `FORMATS`.
+        format: "saved_model", "keras", or one of `KNOWN`.
         batch: how many examples it takes at a time: 1, or "any".
         path: relative to the export's folder.
         bytes: its size; None where there is no such file, and then all measures are None.
@@ -88,7 +91,7 @@ def export_model(
         calibration: data that fix the ranges of int8 activations, [size, ...], float32, as the
             model expects them; or a model of `compression.ranged` that holds them and is the one
             that becomes integers; `x` if None.
-        formats: names among `FORMATS`.
+        formats: names among `KNOWN`.
         test: real data to compare on as well, (x, label), or None.
         raw: of `save`, for the SavedModel's `serving_raw`.
         answers: the teacher's classes for `x`, [size], or None.
@@ -118,9 +121,9 @@ def export_teacher(
 
 
 def _exported(name, model, folder, x, calibration, formats, test, raw, answers=None):
-    if unknown := [form for form in formats if form not in conversion.FORMATS]:
-        known = ", ".join(conversion.FORMATS)
-        raise ValueError(f"`formats` must be among {known}. Received: {unknown[0]!r}.")
+    if unknown := [form for form in formats if form not in KNOWN]:
+        raise ValueError(f"`formats` must be among {', '.join(KNOWN)}. Received: {unknown[0]!r}.")
+    onnx_files.check(formats)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     calibration = x if calibration is None else calibration
@@ -134,18 +137,24 @@ def _exported(name, model, folder, x, calibration, formats, test, raw, answers=N
     rows = [_checked(name, "saved_model", "any", folder / "saved_model", parts)]
     with tempfile.TemporaryDirectory() as scratch:
         sources = origins(model, plain, calibration, pathlib.Path(scratch))
-        for form in formats:
-            for batch in ("any", 1):
-                stem = form.replace("litert", name) + ("_batch1" if batch == 1 else "")
-                path = folder / f"{stem}.tflite"
-                try:
-                    content = sources[form].convert(batch)
-                except ValueError as error:
-                    note = f"not written: {error}"
-                    rows.append(ExportedFile(form, batch, path.name, note=note, model=name))
-                    continue
-                path.write_bytes(content)
-                rows.append(_checked(name, form, batch, path, parts))
+        for form, batch in itertools.product(formats, ("any", 1)):
+            if form not in sources:
+                continue
+            stem = form.replace("litert", name) + ("_batch1" if batch == 1 else "")
+            path = folder / f"{stem}.tflite"
+            try:
+                path.write_bytes(sources[form].convert(batch))
+            except ValueError as error:
+                rows.append(_missing(name, form, batch, path, error))
+                continue
+            rows.append(_checked(name, form, batch, path, parts))
+    if onnx_files.FORMAT in formats:
+        path = folder / f"{name}.onnx"
+        try:
+            onnx_files.write(plain, path)
+            rows.append(_checked(name, onnx_files.FORMAT, "any", path, parts))
+        except ValueError as error:
+            rows.append(_missing(name, onnx_files.FORMAT, "any", path, error))
     if name == "student":
         plain.save(folder / "student.keras")
         rows.append(_checked(name, "keras", "any", folder / "student.keras", parts))
@@ -187,6 +196,12 @@ _COLUMNS = {
     "accuracy": ("accuracy", "{:.2%}"),
     "note": ("note", "{}"),
 }
+
+
+def _missing(name, form, batch, path, error):
+    """The `ExportedFile` of one that could not be made."""
+    note = f"not written: {error}"
+    return ExportedFile(form, batch, path.name, note=note, model=name)
 
 
 def _checked(name, form, batch, path, parts):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kegnet_tf import compression, teachers  # noqa: F401 (the Tucker layers are registered)
-from kegnet_tf.export import litert_edits, saved_models
+from kegnet_tf.export import litert_edits, onnx_files, saved_models
 
 # The interpreter believes what a file says of itself, and a spoilt one can end the process.
 _TRIAL = """
@@ -57,7 +57,7 @@ class Predictor:
 
 
 def predictor(path: str | pathlib.Path, *, safe_mode: bool = True) -> Predictor:
-    """Predictor of a `.keras` file, a SavedModel's folder or a `.tflite` file.
+    """Predictor of a `.keras` file, a SavedModel's folder, a `.tflite` or an `.onnx` file.
 
     Args:
         path: of the file or folder.
@@ -75,12 +75,14 @@ def predictor(path: str | pathlib.Path, *, safe_mode: bool = True) -> Predictor:
         if path.suffix == ".tflite":
             _try(path)
             return litert_predictor(path)
+        if path.suffix == ".onnx":
+            return Predictor(*onnx_files.answerer(path))
         saved_models.check(path)
         return saved_model_predictor(path)
     except Exception as error:  # a broken file can make TensorFlow raise anything
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(
-            "`model` must be a .keras file, a SavedModel's folder or a .tflite file. "
+            "`model` must be a .keras file, a SavedModel's folder, a .tflite or an .onnx file. "
             f"Received: {path} ({lines[0]})"
         ) from error
 

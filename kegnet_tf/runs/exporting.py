@@ -20,6 +20,7 @@ from kegnet_tf.runs import (
     processes,
     progress,
     rival,
+    settings,
     unlabeled,
 )
 from kegnet_tf.runs.calibration import Calibration
@@ -106,8 +107,25 @@ def deployed(
     return rows
 
 
-def again(run, student: str, output: str | os.PathLike, calibration_name: str):
-    """Exports a student of a finished run again; arguments as those of `Run.export`."""
+def again(
+    run,
+    student: str,
+    output: str | os.PathLike,
+    calibration_name: str,
+    formats: Sequence[str] = (),
+):
+    """Exports a student of a finished run again; arguments as those of `Run.export`.
+
+    Args:
+        run: a `Run`.
+        student: same as there, and so are `output` and `calibration_name`.
+        output: same as above.
+        calibration_name: same as above.
+        formats: more of them, besides the run's own.
+    """
+    known = run.config.export.formats
+    run.config.export.formats = (*known, *(form for form in formats if form not in known))
+    settings.check_export(**run.config.export)
     row = choose(run.students, student)
     folder = pathlib.Path(output or run.paths["export"])
     export_folder.check_folder(folder, run.workdir)
@@ -206,7 +224,7 @@ def _describe(run, folder, report, student, record, raw):
     layers = read_json(run.workdir / "compression.json").get(student.name, [])
     layers = layers["layers"] if isinstance(layers, dict) else layers  # rows alone, before
     mixture = run.config.synthesis.get("mixture", {})
-    settings = run.config.distillation
+    distilled = run.config.distillation
     learners = unlabeled.learners(run.config, record.input_shape) if report.unlabeled else ()
     mixed = {"kegnet"} if report.unlabeled else {"kegnet", "unlabeled"}
     card = ModelCard(
@@ -214,7 +232,7 @@ def _describe(run, folder, report, student, record, raw):
         version=report.versions["kegnet-tf"],
         student=student,
         teacher=report.teacher,
-        steps=settings.epochs * settings.steps_per_epoch,
+        steps=distilled.epochs * distilled.steps_per_epoch,
         num_generators=len(report.generators),
         mixture=tuple(name for name, share in mixture.items() if share and name not in mixed),
         layers=[compression.LayerReport(**row) for row in layers],

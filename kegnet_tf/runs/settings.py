@@ -99,7 +99,8 @@ def check_export(
     Raises:
         ValueError: if a value is unknown, of another kind or outside its range.
     """
-    rules.distinct("formats", formats, export.FORMATS)
+    rules.distinct("formats", formats, export.KNOWN)
+    export.check_extras(formats)
     rules.whole("calibration_size", calibration_size)
     rules.positive("headroom", headroom, 100)
     rules.number("tolerance", tolerance, 0, 1)
