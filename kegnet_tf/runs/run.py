@@ -222,7 +222,7 @@ class Run(Setup):
         return exporting.deployed(self, self.measured, best, self.workdir / "export")
 
     def export(
-        self, student: str = "", output: str | os.PathLike = "", calibration: str = ""
+        self, student: str = "", output: str | os.PathLike = "", calibration: str = "", **more
     ) -> list[export.ExportedFile]:
         """Exports a student again; raises as `report`.
 
@@ -230,8 +230,9 @@ class Run(Setup):
             student: as `name` in `exporting.choose`.
             output: the new folder; "" for the run's own `export/`, and its report is written anew.
             calibration: as `name` in `calibration.calibration`.
+            **more: `formats` of `exporting.again`.
         """
-        return exporting.again(self, student, output, calibration)
+        return exporting.again(self, student, output, calibration, **more)
 
     def load_student(self, name: str = "") -> keras.Model:
         """A trained student, with its own preprocessing; `name` as in `exporting.choose`."""

@@ -197,6 +197,19 @@ def test_heading_that_needs_it_is_explained_where_it_stands(folder):
             assert '<dl class="words">' in section
 
 
+def test_tensors_that_int8_keeps_stand_with_the_worst_first(folder):
+    heading = "What rounding to int8 costs, tensor by tensor"
+    assert heading not in page.html(REPORT, folder)
+    row = {"tensor": "<conv>", "decibels": 17.04, "cut": 0.0125, "low": -1.5, "high": 2.0}
+    rows = [row, {**row, "tensor": "dead", "decibels": None}]
+    dataclasses.replace(RECORD, integers={"roundings": rows}).write(folder / "export")
+    texts = Reader(page.html(REPORT, folder)).texts
+    assert heading in texts
+    place = texts.index("<conv>")
+    assert texts[place : place + 5] == ["<conv>", "17.0 dB", "1.25%", "-1.5", "2"]
+    assert texts[place + 5] == "dead"
+
+
 def test_page_of_a_run_without_files_or_students_keeps_the_rest(tmp_path):
     bare = dataclasses.replace(
         REPORT, students=[], exports=[], rivals=[], recommendation=None, label_names=[]

@@ -26,14 +26,16 @@ def html(report, folder: pathlib.Path) -> str:
         parts[-1] = element("p", report.unlabeled)
     if report.recommendation:
         parts += [files.chosen(report), files.beside(report)]
-    if report.recommendation and (folder / "export" / "export.json").is_file():
-        record = ExportRecord.read(folder / "export")
+    exported = (folder / "export" / "export.json").is_file()
+    record = ExportRecord.read(folder / "export") if exported else None
+    if report.recommendation and record:
         parts.append(files.device(report, record.input_shape))
     parts.append(sections.curve(folder))
     if report.students:
         parts.append(sections.students(report))
     layers = folder / "compression.json"
     parts.append(sections.layers(read_json(layers)) if layers.is_file() else None)
+    parts.append(sections.rounding(record) if record else None)
     parts.append(sections.generators(report, folder))
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     classes = ", ".join(report.label_names)
