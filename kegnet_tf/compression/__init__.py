@@ -26,7 +26,7 @@ from kegnet_tf.compression.layer_report import (
 from kegnet_tf.compression.plain import plain
 from kegnet_tf.compression.policies import STARTS, TARGETS, Policy
 from kegnet_tf.compression.ranks import vbmf_ranks
-from kegnet_tf.compression.rounded import as_integers
+from kegnet_tf.compression.rounded import as_integers, kernel_bits
 from kegnet_tf.compression.rounding import Rounding, rounding_table, roundings
 from kegnet_tf.compression.students import compress, largest_ratio, load_student
 from kegnet_tf.compression.truncation import Truncation
@@ -49,6 +49,7 @@ __all__ = [
     "fit_ranges",
     "folded",
     "int8_bytes",
+    "kernel_bits",
     "largest_ratio",
     "layer_report",
     "layer_table",
@@ -57,10 +58,10 @@ __all__ = [
     "multiply_adds_by_layer",
     "plain",
     "preprocessing",
-    "rescaling",
     "rangeable",
     "ranged",
     "ranges",
+    "rescaling",
     "rounding_table",
     "roundings",
     "trainable_parameters",

@@ -10,11 +10,11 @@ from kegnet_tf.export.choice import (
     recommend,
 )
 from kegnet_tf.export.conversion import FORMATS, convert, save
+from kegnet_tf.export.extras import check as check_extras
 from kegnet_tf.export.flagged import warning
 from kegnet_tf.export.litert_costs import arena, multiply_adds, operations
 from kegnet_tf.export.litert_times import Speed, invocations, latencies
 from kegnet_tf.export.model_card import ModelCard
-from kegnet_tf.export.onnx_files import check as check_extras
 from kegnet_tf.export.parity import (
     KNOWN,
     ExportedFile,

@@ -12,6 +12,7 @@ BARS = {
     "litert_dynamic_range": 0.005,
     "litert_int8": 0.005,
     "litert_int8_integer_only": 0.005,
+    "litert_int4": 0.005,
     "onnx": 0.001,
 }
 

@@ -7,6 +7,8 @@ from kegnet_tf.export.parity import ExportedFile
 _DO = {
     "litert_float16": "take a float32 file",
     "litert_dynamic_range": "take a float16 file",
+    "litert_int4": "take a file with int8 weights (dynamic range), or train for longer "
+    "(--config.export.qat=on --config.export.qat_steps=2000)",
     "litert_int8": "take a file with int8 weights alone (dynamic range), or train int8 for longer "
     "(--config.export.qat=on --config.export.qat_steps=2000)",
 }

@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 _NAMES = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
+_WITH_KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def operations(path: str | pathlib.Path) -> list[str]:
@@ -37,6 +38,23 @@ def multiply_adds(path: str | pathlib.Path) -> int:
             output = math.prod(graph.tensors[each.outputs[0]].shape)
             total += _multiply_adds(_name(model, each), shapes, output, each.builtinOptions)
     return int(total)
+
+
+def kernels(content: bytes) -> list[tuple[str, str, int]]:
+    """(operation, name of its output, numbers in its kernel) of convolutions and dense layers.
+
+    Args:
+        content: of a `.tflite` file.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    found = []
+    for graph in model.subgraphs:
+        for each in graph.operators:
+            name = _name(model, each)
+            if name in _WITH_KERNELS:
+                output = graph.tensors[each.outputs[0]].name.decode()
+                found.append((name, output, math.prod(graph.tensors[each.inputs[1]].shape)))
+    return found
 
 
 def arena(path: str | pathlib.Path) -> int:
@@ -87,7 +105,7 @@ def _name(model, operator):
 
 
 def _multiply_adds(name, shapes, output, options):
-    if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+    if name in _WITH_KERNELS:
         # Kernels are [out, height, width, in], [1, height, width, out] and [out, in].
         kernel = shapes[1]
         return output * math.prod(kernel[1:3] if name == "DEPTHWISE_CONV_2D" else kernel[1:])

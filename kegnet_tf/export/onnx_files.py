@@ -1,34 +1,15 @@
 """A Keras model as an ONNX file, by Keras' own export; what that needs is the extra `onnx`."""
 
-import importlib.util
 import pathlib
-from collections.abc import Collection
 
 import keras
 import numpy as np
 from keras import layers
 
 from kegnet_tf import compression, teachers
+from kegnet_tf.export import extras
 
 FORMAT = "onnx"
-_NEEDED = ("onnx", "onnxruntime", "tf2onnx")
-
-
-def check(formats: Collection[str] = (FORMAT,)) -> None:
-    """Refuses the format where the extra is not installed.
-
-    Args:
-        formats: all that are asked for.
-
-    Raises:
-        ValueError: if the format is among them and a package is missing.
-    """
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if FORMAT in formats and missing:
-        raise ValueError(
-            "`formats` must leave out onnx unless the extra is installed, by pip install "
-            f"'.[onnx]' in the clone. Received: {FORMAT!r}, without {', '.join(missing)}."
-        )
 
 
 def write(model: keras.Model, path: str | pathlib.Path) -> None:
@@ -69,7 +50,7 @@ def answerer(path: str | pathlib.Path):
     Args:
         path: of an ONNX file of one input and one output.
     """
-    check()
+    extras.check([FORMAT])
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -2,12 +2,13 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 
 from kegnet_tf import compression
-from kegnet_tf.export import conversion, litert_edits
+from kegnet_tf.export import conversion, four_bits, litert_edits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Origin:
     """What the files of one format are converted from.
 
     Attributes:
-        form: one of `FORMATS`.
+        form: one of `FORMATS`, or of four bits.
         model: that is saved first; nothing else is known of how its tensors are to be rounded,
             but what it holds itself.
         folder: for its SavedModels, made when they are asked for.
@@ -35,6 +36,8 @@ class Origin:
         path = self.folder / str(batch)
         if not path.exists():
             conversion.save(self.model, path, batch=1 if batch == 1 else None)
+        if self.form == four_bits.FORMAT:
+            return four_bits.rounded(conversion.convert(path, "litert_float32"))
         content = conversion.convert(path, self.form, self.calibration)
         if self.input_scale is not None:
             content = litert_edits.with_input_scale(content, *self.input_scale)
@@ -42,9 +45,12 @@ class Origin:
 
 
 def origins(
-    model: keras.Model, plain: keras.Model, calibration: np.ndarray | keras.Model, scratch
+    model: keras.Model,
+    plain: keras.Model,
+    calibration: np.ndarray | Mapping[int, keras.Model],
+    scratch: pathlib.Path,
 ) -> dict[str, Origin]:
-    """Where each of `FORMATS` comes from.
+    """Where each of `FORMATS` comes from, and the file of four bits.
 
     Integers come from a model that holds its ranges (`compression.ranged`). Of a table's
     classifier that standardises its rows, this stays in floats, and the file of nothing but
@@ -54,13 +60,17 @@ def origins(
     Args:
         model: a built Keras model.
         plain: the same of plain layers, for the formats in floats.
-        calibration: data that fix ranges, or a model of `compression.ranged` with its own.
+        calibration: data that fix ranges, or models by bits, as in `export_model`.
         scratch: a folder for SavedModels.
     """
+    models = calibration if isinstance(calibration, Mapping) else {}
+    data = None if models else calibration
     formats = dict.fromkeys(conversion.FORMATS)
     for form in formats:
-        formats[form] = Origin(form, plain, scratch / "plain", calibration)
-    integers = with_ranges(model, calibration)
+        formats[form] = Origin(form, plain, scratch / "plain", data)
+    lean = models.get(4, plain)
+    formats[four_bits.FORMAT] = Origin(four_bits.FORMAT, lean, scratch / "lean")
+    integers = models.get(8) if models else with_ranges(model, data)
     if integers is None:
         return formats
     scale = compression.preprocessing(integers)
@@ -74,15 +84,13 @@ def origins(
     return formats
 
 
-def with_ranges(model: keras.Model, calibration: np.ndarray | keras.Model) -> keras.Model | None:
+def with_ranges(model: keras.Model, calibration: np.ndarray) -> keras.Model | None:
     """A model that holds its ranges; None where the converter must find them.
 
     Args:
         model: a built Keras model.
-        calibration: data that fix ranges, or such a model, which is taken as it is.
+        calibration: data that fix ranges.
     """
-    if isinstance(calibration, keras.Model):
-        return calibration
     if not compression.rangeable(model):
         return None
     integers = compression.ranged(model)

@@ -4,17 +4,17 @@ import dataclasses
 import itertools
 import pathlib
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 import tabulate
 
 from kegnet_tf import compression
-from kegnet_tf.export import bars, conversion, onnx_files, predictors
+from kegnet_tf.export import bars, conversion, extras, onnx_files, predictors
 from kegnet_tf.export.origins import origins
 
-KNOWN = (*conversion.FORMATS, onnx_files.FORMAT)  # what may be asked for
+KNOWN = (*conversion.FORMATS, *extras.EXTRAS)  # what may be asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def export_model(
     folder: str | pathlib.Path,
     x: np.ndarray,
     *,
-    calibration: np.ndarray | keras.Model | None = None,
+    calibration: np.ndarray | Mapping[int, keras.Model] | None = None,
     formats: Sequence[str] = conversion.FORMATS,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     raw: tuple | None = None,
@@ -89,8 +89,9 @@ def export_model(
             one at a time, such as `student_float32_batch1.tflite`.
         x: data to compare on, [size, ...], float32, as the model expects them.
         calibration: data that fix the ranges of int8 activations, [size, ...], float32, as the
-            model expects them; or a model of `compression.ranged` that holds them and is the one
-            that becomes integers; `x` if None.
+            model expects them; or the models that become integers, by the bits of their kernels: 8
+            of `compression.ranged`, which hold their ranges, 4 of `compression.folded`. `x` if
+            None.
         formats: names among `KNOWN`.
         test: real data to compare on as well, (x, label), or None.
         raw: of `save`, for the SavedModel's `serving_raw`.
@@ -111,7 +112,7 @@ def export_teacher(
     folder: str | pathlib.Path,
     x: np.ndarray,
     *,
-    calibration: np.ndarray | keras.Model | None = None,
+    calibration: np.ndarray | Mapping[int, keras.Model] | None = None,
     formats: Sequence[str] = conversion.FORMATS,
     test: tuple[np.ndarray, np.ndarray] | None = None,
     raw: tuple | None = None,
@@ -123,7 +124,7 @@ def export_teacher(
 def _exported(name, model, folder, x, calibration, formats, test, raw, answers=None):
     if unknown := [form for form in formats if form not in KNOWN]:
         raise ValueError(f"`formats` must be among {', '.join(KNOWN)}. Received: {unknown[0]!r}.")
-    onnx_files.check(formats)
+    extras.check(formats)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     calibration = x if calibration is None else calibration

@@ -21,7 +21,7 @@ class ExportRecord:
         teacher: the run's setting of that name.
         teacher_digest: SHA-256 of the teacher's weights.
         parameters: trainable ones of the student.
-        formats: names among `FORMATS`.
+        formats: names among `KNOWN`.
         calibration: where the data that fixed the ranges of int8 came from.
         calibration_size: how many examples that were.
         headroom: what they were multiplied by.
@@ -36,6 +36,8 @@ class ExportRecord:
             "agreements", the shares of held-out artificial data with the teacher's answer, by
             "float", "rounded" and "trained"; and "roundings", fields of `compression.Rounding`, the
             worst first. Empty where the converter found the ranges.
+        lean: the same of kernels of four bits, without "roundings"; empty where nothing asks for
+            these.
         exports: one entry a file.
         rivals: the teacher's files that were measured beside these.
         files: size and SHA-256 of every other file in the folder, by path.
@@ -57,6 +59,7 @@ class ExportRecord:
     tolerance: float = 0.0
     qat: dict[str, object] = dataclasses.field(default_factory=dict)
     integers: dict[str, object] = dataclasses.field(default_factory=dict)
+    lean: dict[str, object] = dataclasses.field(default_factory=dict)
     exports: list[ExportedFile] = dataclasses.field(default_factory=list)
     rivals: list[ExportedFile] = dataclasses.field(default_factory=list)
     files: dict[str, dict] = dataclasses.field(default_factory=dict)
@@ -95,7 +98,7 @@ class ExportRecord:
     @property
     def settings(self) -> "ExportRecord":
         """What the export was made of, without what came out."""
-        return dataclasses.replace(self, exports=[], rivals=[], files={}, integers={})
+        return dataclasses.replace(self, exports=[], rivals=[], files={}, integers={}, lean={})
 
     @property
     def recommendation(self) -> Recommendation | None:

@@ -95,8 +95,11 @@ def deployed(
             data = fitted.data
             data = calibration.examples(run, record, raw) if data is None else data
             data = data[: record.calibration_size]
-            own = integers.fitted(run, student, model, record, data)
-            record = dataclasses.replace(record, integers=own)
+            record = dataclasses.replace(
+                record,
+                integers=integers.fitted(run, student, model, record, data),
+                lean=integers.lean(run, student, model, record),
+            )
             rows = _converted(run, partial, student, record, raw, data)
             record = dataclasses.replace(record, **rival.timed(run, partial, rows))
             _describe(run, partial, report, student, record, raw)
@@ -116,12 +119,7 @@ def again(
 ):
     """Exports a student of a finished run again; arguments as those of `Run.export`.
 
-    Args:
-        run: a `Run`.
-        student: same as there, and so are `output` and `calibration_name`.
-        output: same as above.
-        calibration_name: same as above.
-        formats: more of them, besides the run's own.
+    And in more `formats`, besides the run's own.
     """
     known = run.config.export.formats
     run.config.export.formats = (*known, *(form for form in formats if form not in known))
@@ -160,12 +158,13 @@ def convert_here(
 ) -> list[ExportedFile]:
     """`export.export_model` of a student's file, with these arguments but for the model.
 
-    Where it is the file of a `teacher`, `export.export_teacher`. `calibration` may be the path of a
-    model in place of it.
+    Where it is the file of a `teacher`, `export.export_teacher`. `calibration` may name files of
+    models in place of these.
     """
-    if isinstance(arguments.get("calibration"), pathlib.Path):
-        how = {"argument": "workdir", "safe_mode": loading.safe_mode}
-        arguments["calibration"] = teachers.read_model(arguments["calibration"], **how)
+    how = {"argument": "workdir", "safe_mode": loading.safe_mode}
+    if isinstance(files := arguments.get("calibration"), dict):
+        models = {bits: teachers.read_model(file, **how) for bits, file in files.items()}
+        arguments["calibration"] = models
     if teacher:
         return export.export_teacher(loading.load(path), **arguments)
     return export.export_model(compression.load_student(path, loading), **arguments)
@@ -180,13 +179,15 @@ def _convert_apart(path, loading, **arguments):
 def _converted(run, folder, student, record, raw, data):
     path = run.student_path(student)
     x = calibration.expected(run, run.unseen[0])
+    kept = ((8, record.integers), (4, record.lean))
+    models = {bits: integers.path(run, student, bits) for bits, found in kept if found}
     try:
         return run.convert(
             path,
             run.loading,
             folder=folder,
             x=x,
-            calibration=integers.path(run, student) if record.integers else data,
+            calibration=models or data,
             formats=record.formats,
             test=run.real.raw_test,
             raw=raw,

@@ -1,4 +1,4 @@
-"""The stage of integers: the student that int8 files are made of, with its ranges, and trained.
+"""The stage of integers: the student that int8 files are made of, or those of four bits, trained.
 
 It learns as its float self did, from the teacher's answers to artificial data, but as a device will
 run it: kernels and tensors rounded. What is kept answers more often as the teacher does, on
@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import pathlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -28,14 +29,16 @@ _ROUNDED = 500  # examples that the errors of rounding are measured on; ours
 _EPOCH = 100  # steps, after each of which the state is kept
 
 
-def path(run, student: StudentResult) -> pathlib.Path:
+def path(run, student: StudentResult, bits: int = 8) -> pathlib.Path:
     """The file of a student as integers.
 
     Args:
         run: a `Run`.
         student: which one.
+        bits: of its kernels, 8 or 4.
     """
-    return run.paths["integers"] / f"{student.stem}.keras"
+    suffix = "" if bits == 8 else f".int{bits}"
+    return run.paths["integers"] / f"{student.stem}{suffix}.keras"
 
 
 def settings(run) -> dict:
@@ -67,48 +70,93 @@ def fitted(
     wanted = any(form.startswith("litert_int8") for form in record.formats)
     if not wanted or not compression.rangeable(model):
         return {}
-    place = path(run, student).with_suffix(".json")
-    trained, made = (_made_of(run, record, data, each) for each in (True, run.teacher_at_hand))
+
+    def start():
+        ranged = compression.ranged(model)
+        compression.fit_ranges(ranged, data)
+        return ranged
+
+    return _kept(run, student, model, record, _Kind(8, start, data))
+
+
+def lean(run, student: StudentResult, model: keras.Model, record: ExportRecord) -> dict:
+    """The student whose large kernels have four bits, and floats between; else as `fitted`.
+
+    Args:
+        run: same as there.
+        student: same as there.
+        model: same as there.
+        record: same as there.
+
+    Returns:
+        `lean` of an `ExportRecord`; {} where no format asks for it, or the student holds what
+        `compression.folded` does not know.
+    """
+    if "litert_int4" not in record.formats or not compression.rangeable(model):
+        return {}
+    return _kept(run, student, model, record, _Kind(4, lambda: compression.folded(model)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """How a student becomes integers: bits of its kernels, what learns, data that fix ranges."""
+
+    bits: int
+    start: Callable[[], keras.Model]
+    data: np.ndarray | None = None
+
+    def standardised(self, model):
+        """A model of `start` as integers, for standardised data."""
+        return compression.as_integers(teachers.standardised(model), self.bits)
+
+
+def _kept(run, student, model, record, kind):
+    """Content of the record of a student as integers, made or found."""
+    file = path(run, student, kind.bits)
+    place = file.with_suffix(".json")
+    trained, made = (_made_of(run, record, kind, each) for each in (True, run.teacher_at_hand))
     kept = records.read(place, trained) or records.read(place, made)
     if kept is None:
         steps = run.config.export.qat_steps
-        with progress.stage(f"Integers of {student.name}", steps) as stage:
-            chosen, kept = _fit(run, student, model, data, _backup(place, made), stage)
-        x = calibration.expected(run, run.unseen[0][:_ROUNDED])
-        kept["roundings"] = [*map(dataclasses.asdict, compression.roundings(chosen, x))]
-        records.write(place, kept, made, {path(run, student).name: chosen.save})
+        title = f"{student.name} as integers of {kind.bits} bits"
+        with progress.stage(title, steps) as stage:
+            chosen, kept = _fit(run, student, model, kind, _backup(place, made), stage)
+        if kind.data is not None:
+            x = calibration.expected(run, run.unseen[0][:_ROUNDED])
+            kept["roundings"] = [*map(dataclasses.asdict, compression.roundings(chosen, x))]
+        records.write(place, kept, made, {file.name: chosen.save})
         distillation.remove_backup(_backup(place, made))
     return kept
 
 
-def _made_of(run, record, data, teacher_at_hand):
+def _made_of(run, record, kind, teacher_at_hand):
     config = json.loads(run.config.to_json())
-    return {
+    made = {
         **settings(run),
         **{name: config[name] for name in ("synthesis", "batch_size", "synthetic_size")},
         "teacher_at_hand": teacher_at_hand,
         "student": record.student_digest,
         "teacher": run.teacher_digest,
         "seed": run.config.seed,
-        "calibration": hashlib.sha256(np.ascontiguousarray(data)).hexdigest(),
     }
+    if kind.data is None:
+        return {**made, "bits": kind.bits}
+    return {**made, "calibration": hashlib.sha256(np.ascontiguousarray(kind.data)).hexdigest()}
 
 
-def _fit(run, student, model, data, backup, stage):
-    """(model, record's content): ranges for a student, and training that makes up for rounding."""
-    plainly, learner = compression.ranged(model), compression.ranged(model)
-    for each in (plainly, learner):
-        compression.fit_ranges(each, data)
+def _fit(run, student, model, kind, backup, stage):
+    """(model, record's content): a student as integers, and training that makes up for rounding."""
+    plainly, learner = kind.start(), kind.start()
     agreements = {
         "float": _agreement(run, teachers.standardised(model)),
-        "rounded": _agreement(run, _standardised(plainly)),
+        "rounded": _agreement(run, kind.standardised(plainly)),
     }
     lost = agreements["float"] - agreements["rounded"]
     qat = run.config.export.qat if run.teacher_at_hand else "off"
     if qat == "off" or qat == "auto" and lost <= SPARED:
         return plainly, {"trained": False, "agreements": agreements}
     distillation.distil(
-        _standardised(learner),
+        kind.standardised(learner),
         functools.partial(streams.stream, run, _arm(run, student), student.seed),
         run.held_out,
         _settings(run, student),
@@ -116,12 +164,13 @@ def _fit(run, student, model, data, backup, stage):
         told=stage.tell,
         verbose=0,
     )
-    agreements["trained"] = _agreement(run, _standardised(learner))
+    agreements["trained"] = _agreement(run, kind.standardised(learner))
     better = qat == "on" or agreements["trained"] > agreements["rounded"]
     logger.info(
-        "Integers of %s: the teacher's answer to %.2f %% of held-out artificial data, %.2f after "
-        "training as integers, %.2f as floats.",
+        "%s with kernels of %d bits: the teacher's answer to %.2f %% of held-out artificial data, "
+        "%.2f after training as integers, %.2f as floats.",
         student.name,
+        kind.bits,
         *(100 * agreements[name] for name in ("rounded", "trained", "float")),
     )
     return learner if better else plainly, {"trained": better, "agreements": agreements}
@@ -143,11 +192,6 @@ def _settings(run, student):
         epochs=epochs,
         steps_per_epoch=-(-steps // epochs),
     )
-
-
-def _standardised(model):
-    """A model of `compression.ranged` as integers, for standardised data."""
-    return compression.as_integers(teachers.standardised(model))
 
 
 def _agreement(run, model):

@@ -89,8 +89,8 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
     tried += f", {searches} pilots for sizes" * bool(searches)
     measured = trained + shape.students + 3
     exported = config.export
-    integers = any(form.startswith("litert_int8") for form in exported.formats)
-    rounded = exported.qat_steps * each if integers and exported.qat != "off" else 0.0
+    kinds = {form[:11] for form in exported.formats if form.startswith("litert_int")}  # 8, 4 bits
+    rounded = len(kinds) * exported.qat_steps * each if exported.qat != "off" else 0.0
     return [
         Stage(
             "generators",

@@ -144,3 +144,22 @@ def test_training_for_real_ends_with_the_same_bytes_and_leaves_no_backup(run):
         files.append([weight.tobytes() for weight in model.get_weights()])
         assert not list(run.paths["integers"].glob("*.backup*"))
     assert files[0] == files[1]
+
+
+@pytest.mark.slow
+def test_kernels_of_four_bits_are_a_record_of_their_own(run, monkeypatch):
+    trained(monkeypatch, 1.0)
+    run.config.export.update(formats=("litert_int4",), qat="on")
+    folder = run.workdir / "export"
+    exporting.deployed(run, run.measured, run.students[0], folder)
+    record = exporting.ExportRecord.read(folder)
+    assert record.integers == {}
+    assert record.lean["trained"] is True
+    assert record.lean["agreements"].keys() == {"float", "rounded", "trained"}
+    path = integers.path(run, run.students[0], 4)
+    assert path.name.endswith(".int4.keras")
+    folded = compression.folded(run.classifier)
+    model = keras.models.load_model(path)
+    for one, other in zip(model.trainable_variables, folded.trainable_variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not integers.path(run, run.students[0]).exists()

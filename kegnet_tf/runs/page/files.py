@@ -13,6 +13,7 @@ _FORMATS = {
     "litert_dynamic_range": "int8 weights",
     "litert_int8": "int8, floats in and out",
     "litert_int8_integer_only": "int8, integers in and out",
+    "litert_int4": "int4 weights",
     "onnx": "float32, ONNX",
 }
 _WORDS = {
