@@ -30,19 +30,20 @@ def calibrated(record: ExportRecord) -> str:
     calibration = _CALIBRATION.get(record.calibration, "of a file that was given")
     return (
         f"The files for int8 were calibrated on {record.calibration_size:,} examples, "
-        f"{calibration}, times {record.headroom:g}.{_trained(record)}"
+        f"{calibration}, times {record.headroom:g}.{_trained(record, record.integers, 'int8')}"
+        f"{_trained(record, record.lean, 'kernels of four bits')}"
     )
 
 
-def _trained(record):
+def _trained(record, found, kind):
     """The sentence on what training as integers gave, where it was tried."""
-    shares = record.integers.get("agreements", {})
+    shares = found.get("agreements", {})
     if "trained" not in shares:
         return ""
-    kept = "and were taken" if record.integers["trained"] else "and were left"
+    kept = "and were taken" if found["trained"] else "and were left"
     return (
         " On artificial data held out from training, the student gives its teacher's answer in "
-        f"{shares['float']:.2%}; rounded to int8 in {shares['rounded']:.2%}; after "
+        f"{shares['float']:.2%}; rounded to {kind} in {shares['rounded']:.2%}; after "
         f"{record.qat['qat_steps']} more steps as integers (quantisation-aware distillation) in "
         f"{shares['trained']:.2%}, {kept}."
     )

@@ -215,6 +215,8 @@ def test_card_tells_what_training_as_integers_gave_and_which_tensors_suffer():
     assert "in 85.00%, and were taken." in told
     assert "conv 20.0 50.00% 0 to 1" in " ".join(told.replace("|", " ").split())
     assert "Rounding" not in text()
+    lean = dataclasses.replace(record, lean={"trained": True, "agreements": shares})
+    assert "rounded to kernels of four bits in 80.00%" in text(record=lean)
     left = dataclasses.replace(record, integers={**record.integers, "trained": False})
     assert "and were left." in text(record=left)
 
