@@ -122,6 +122,7 @@ def _depthwise(layer, channels):
     made = layers.DepthwiseConv2D(1, name=layer.name)
     made.build((None, None, None, channels))
     made.set_weights([scale.reshape(1, 1, -1, 1), offset])
+    made.trainable = type(layer) is layers.BatchNormalization  # the others tell what data look like
     return made
 
 

@@ -72,7 +72,7 @@ def deployed(
             tells which there are, go beyond theirs by no more than that; `tolerance`, see
             `export.recommend`; and what `integers.fitted` trains by: `qat`, "on", "off", or "auto"
             where rounding costs agreement and training heals some of it, `qat_steps` and
-            `qat_learning_rate`.
+            `qat_learning_rate` (a tenth of it for a student with BatchNorm).
         report: the run's, its exports apart.
         student: which one.
         folder: the new folder; it takes the place of an older one.

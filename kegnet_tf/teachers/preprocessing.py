@@ -126,17 +126,19 @@ def standardise(model: keras.Model, x: np.ndarray) -> np.ndarray:
     return (x - mean) / std
 
 
-def standardised(model: keras.Model) -> keras.Model:
+def standardised(model: keras.Model, like: keras.Model | None = None) -> keras.Model:
     """The model behind a `Rescaling`, named "destandardise", that applies its `input_scale`.
 
     Args:
         model: a Functional or built Sequential model.
+        like: the model whose `input_scale` counts, where this one was made from it and its first
+            layer tells no more; None for itself.
 
     Returns:
         A Functional model of the same layers that expects standardised data; the model itself
         where it does so already.
     """
-    mean, std = input_scale(model)
+    mean, std = input_scale(like or model)
     if not np.any(mean) and np.all(np.equal(std, 1)):
         return model
     inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from smallest_runs import export_nothing, no_time, tiny_run
 
-from kegnet_tf import compression, distillation, runs
+from kegnet_tf import compression, distillation, runs, teachers
 from kegnet_tf.runs import exporting, integers, records
 
 
@@ -163,3 +163,25 @@ def test_kernels_of_four_bits_are_a_record_of_their_own(run, monkeypatch):
     for one, other in zip(model.trainable_variables, folded.trainable_variables, strict=True):
         np.testing.assert_array_equal(one, other)
     assert not integers.path(run, run.students[0]).exists()
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_preprocessing_of_pictures_is_no_weight_and_standardised_data_reach_it(bits):
+    keras.utils.set_random_seed(0)
+    first = keras.layers.Rescaling(1 / 16)
+    body = [keras.layers.Conv2D(8, 3, activation="relu"), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((8, 8, 1)), first, *body, keras.layers.Dense(3)])
+    x = np.random.default_rng(0).normal(size=(200, 8, 8, 1)).astype(np.float32)
+
+    def start():
+        made = compression.ranged(model) if bits == 8 else compression.folded(model)
+        if bits == 8:
+            compression.fit_ranges(made, 8 + 4 * x)
+        return made
+
+    learner = start()
+    assert len(learner.trainable_variables) == len(model.trainable_variables)
+    kind = integers._Kind(model, bits, start)
+    answers = kind.standardised(learner)(x).numpy()
+    own = teachers.standardised(model)(x).numpy()
+    assert np.mean(answers.argmax(axis=1) == own.argmax(axis=1)) > 0.95
