@@ -104,7 +104,7 @@ def preprocessing(record: ExportRecord, raw: tuple | None) -> str:
     mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels)
     if mode is None:
         return ""
-    unit = " / 255" * bool(raw)
+    unit = " / 255" if raw else "  # from 0 to 255"
     return (
         "import numpy as np\nfrom PIL import Image\n\n"
         f'picture = Image.open("picture.png").convert("{mode}")\n'
@@ -123,8 +123,9 @@ def _input(record, raw):
         )
     if not raw:
         return (
-            f"{text}raw values, as the teacher expects them; the model standardises them itself. "
-            "The SavedModel's signature `serving_raw` is the same."
+            f"{text}raw values, in the units that the teacher was given in training, which nothing "
+            "tells here; the model standardises them itself. The SavedModel's signature "
+            "`serving_raw` is the same."
         )
     mean, std = raw
     if len(record.input_shape) == 3:

@@ -10,6 +10,7 @@ from kegnet_tf.export.parity import ExportedFile
 # Times that are nearer than this are taken for equal, and sizes than that; ours.
 _SAME_TIME = 1.05
 _SAME_SIZE = 1.1
+_SAME_AGREEMENT = 0.005  # and so are agreements of files of one student; ours
 _FASTER = "the faster of the files within a tenth of the smallest"
 # By heading: a field, and how `str.format` writes it.
 _COLUMNS = {
@@ -145,7 +146,9 @@ def _reason(chosen, which, measured, best, tolerance):
         advice = "leave the teacher as it is"
     if not students:
         return f"{text} So {advice}."
-    nearest = max(students, key=lambda row: (row.teacher_agreement, -row.bytes))
+    most = max(row.teacher_agreement for row in students)
+    near = [row for row in students if row.teacher_agreement >= most - _SAME_AGREEMENT]
+    nearest = min(near, key=lambda row: row.bytes)
     lost = "loses more"
     if nearest.teacher_agreement >= best - tolerance:
         lost = "is larger or slower"

@@ -72,6 +72,8 @@ def predictor(path: str | pathlib.Path, *, safe_mode: bool = True) -> Predictor:
         model = teachers.plain(model, "model")
         return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
     try:
+        if not path.exists():
+            raise FileNotFoundError("there is no such file")
         if path.suffix == ".tflite":
             _try(path)
             return litert_predictor(path)

@@ -133,8 +133,10 @@ def table(plan: list[Stage], changes: Mapping[str, object], free: float) -> str:
         for stage in plan
     ]
     most = max(stage.bytes for stage in plan)
-    whole = f"in all: about {duration(seconds(plan))}, at most {gibibytes(most)} of memory"
-    lines.append(f"{whole}, of {gibibytes(free)} that are free")
+    whole = f"in all: about {duration(seconds(plan))} with nothing beside it"
+    lines.append(
+        f"{whole}, at most {gibibytes(most)} of memory, of {gibibytes(free)} that are free"
+    )
     if changes:
         cut = ", ".join(f"{key} {value}" for key, value in changes.items())
         lines.append(f"cut to fit: {cut}")

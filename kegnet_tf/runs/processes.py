@@ -40,7 +40,8 @@ def apart(function: Callable, *args, **kwargs) -> object:
     call = pickle.dumps(sys.path) + pickle.dumps((function, args, kwargs))
     command = [sys.executable, "-c", _CHILD, str(os.getpid())]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": sys.__stderr__}
-    with subprocess.Popen(command, **pipes, start_new_session=True) as child:
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ  # what fails raises as well
+    with subprocess.Popen(command, **pipes, env=quiet, start_new_session=True) as child:
         try:
             outcome, _ = child.communicate(call)
         except BaseException:

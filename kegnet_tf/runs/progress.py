@@ -52,8 +52,8 @@ class Stage:
 
     @property
     def seconds_left(self) -> float | None:
-        """As the steps of this process tell; None before two were told."""
-        if not self.first or self.done <= self.first[0]:
+        """As the steps of this process tell; None before a twentieth of them were told."""
+        if not self.first or self.done - self.first[0] < max(1, self.steps / 20):
             return None
         pace = (self.clock() - self.first[1]) / (self.done - self.first[0])
         return pace * (self.steps - self.done)
@@ -61,7 +61,10 @@ class Stage:
     @property
     def line(self) -> str:
         """How far it is, for a log."""
-        parts = [f"{self.done} of {self.steps} steps"] if self.steps else []
+        pilot = self.measured and not self.done  # they tell step 0
+        parts = [f"{self.done} of {self.steps} steps" if not pilot else "a pilot"] * bool(
+            self.steps
+        )
         parts += [self.measured] if self.measured else []
         left = self.seconds_left
         if left:

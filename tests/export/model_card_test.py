@@ -148,7 +148,7 @@ def test_card_tells_units_and_ranges_of_the_input():
     assert "features in their own units, less 1, 2 and divided by 3, 4." in text(
         record=VECTORS, raw=((1.0, 2.0), (3.0, 4.0))
     )
-    assert "raw values, as the teacher expects them" in text(raw=())
+    assert "raw values, in the units that the teacher was given" in text(raw=())
     assert "Nothing tells its units" in text(raw=None)
 
 
@@ -158,7 +158,7 @@ def test_card_tells_units_and_ranges_of_the_input():
         ({}, ["x = np.float32(picture).reshape(1, 32, 32, 1) / 255"]),
         ({}, ["x = np.float32((x - [0.1307]) / [0.3081])"]),
         ({}, ['picture = Image.open("picture.png").convert("L")']),
-        ({"raw": ()}, ["x = np.float32(picture).reshape(1, 32, 32, 1)", "```"]),
+        ({"raw": ()}, ["x = np.float32(picture).reshape(1, 32, 32, 1)  # from 0 to 255", "```"]),
         (
             {"record": VECTORS, "raw": ((1.0, 2.0), (3.0, 4.0))},
             [

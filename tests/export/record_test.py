@@ -38,7 +38,8 @@ def test_export_json_holds_these_keys_in_this_order_and_ends_its_last_line(tmp_p
     assert list(content) == [
         *("student", "student_digest", "teacher", "teacher_digest", "parameters", "formats"),
         *("calibration", "calibration_size", "headroom", "real_examples", "input_shape"),
-        *("num_classes", "basis", "tolerance", "qat", "integers", "exports", "rivals", "files"),
+        *("num_classes", "basis", "tolerance", "qat", "integers", "lean"),
+        *("exports", "rivals", "files"),
         "sha256",
     ]
     assert list(content["exports"][0]) == [

@@ -27,8 +27,10 @@ def test_stage_tells_steps_measures_and_the_time_that_its_own_pace_leaves():
     stage.tell(201, {"loss": 1.23456, "confidence": 0.5, "accuracy": 0.25})
     assert stage.line == "Generator 1 of 2: 201 of 300 steps, loss 1.23, recognised 0.25"
     clock.now = 70.0
-    stage.tell(211, {"loss": 1.0})
-    assert stage.line == "Generator 1 of 2: 211 of 300 steps, loss 1, 2.97 min left"
+    stage.tell(211, {"loss": 1.0})  # too few to tell
+    assert stage.line == "Generator 1 of 2: 211 of 300 steps, loss 1"
+    stage.tell(221, {"loss": 1.0})
+    assert stage.line == "Generator 1 of 2: 221 of 300 steps, loss 1, 79 s left"
     stage.tell(300, {"val_agreement": 0.9})
     assert stage.line == "Generator 1 of 2: 300 of 300 steps, on held-out data 0.9, 70 s"
 
@@ -36,6 +38,8 @@ def test_stage_tells_steps_measures_and_the_time_that_its_own_pace_leaves():
 def test_time_left_does_not_count_what_pilots_took():
     clock = Clock()
     stage = progress.Stage("Student a", 100, clock)
+    stage.tell(0, {"loss": 2.0})
+    assert stage.line == "Student a: a pilot, loss 2"
     for now, done in ((60.0, 0), (600.0, 0), (601.0, 1), (610.0, 10)):
         clock.now = now
         stage.tell(done, {})

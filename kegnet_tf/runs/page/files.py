@@ -35,7 +35,7 @@ _SNIPPET = """import numpy as np
 from ai_edge_litert.interpreter import Interpreter{kernels}
 
 with open("{folder}/labels.txt") as file:
-    labels = file.read().split("\\n")
+    labels = file.read().splitlines()
 model = Interpreter("{path}"{options}).get_signature_runner()
 x = np.zeros({shape}, np.float32)  # what the teacher expects: see {folder}/README.md
 {logits}
