@@ -15,6 +15,8 @@ from kegnet_tf.distillation.settings import LOSSES, MODES, Choice
 STEPS = 100  # of a pilot; ours, see docs/method.md
 # By which cross entropy must agree better after its pilot, since it aims at agreement; ours.
 MARGIN = 0.1
+# Times the learning rate where "auto" is inference mode, in which BatchNorm holds nothing; ours.
+GENTLE = 0.3
 
 
 class Outcomes:
@@ -76,7 +78,7 @@ def choose(student: keras.Model, asked: Choice, agreement: Callable[[Choice], fl
     """
     agreement = functools.cache(agreement)
     images = len(student.input_shape) == 4
-    norms = any(teachers.layers_of_kind(student, keras.layers.BatchNormalization))
+    norms = _norms(student)
     modes = _candidates(asked.batch_norm, MODES if norms else ("inference",))
     losses = _candidates(asked.loss, LOSSES if images else ("cross_entropy",))
     features = asked.features
@@ -90,6 +92,22 @@ def choose(student: keras.Model, asked: Choice, agreement: Callable[[Choice], fl
         other = dataclasses.replace(best, loss=losses[1])
         best = other if agreement(other) >= least else best
     return best
+
+
+def pace(student: keras.Model, asked: Choice, tried: Choice) -> float:
+    """What the learning rate is multiplied by: `GENTLE` where BatchNorm is in inference mode.
+
+    Args:
+        student: classifier from x to logits.
+        asked: what is given; only where its mode is "auto" the rate is not the user's own.
+        tried: a choice without "auto".
+    """
+    auto = asked.batch_norm == "auto" and tried.batch_norm == "inference"
+    return GENTLE if auto and _norms(student) else 1.0
+
+
+def _norms(student):
+    return any(teachers.layers_of_kind(student, keras.layers.BatchNormalization))
 
 
 def _candidates(asked, known):

@@ -5,7 +5,7 @@ from kegnet_tf.teachers import rules
 LOSSES = ("logits", "cross_entropy")
 MODES = ("training", "inference")
 FEATURES = ("off", "on")
-SELECTIONS = ("last", "agreement")
+SELECTIONS = ("last", "agreement", "better")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,8 @@ class DistillationSettings:
         loss: see `Choice`. "auto" is "cross_entropy" for tables, and for images "logits" unless
             cross entropy agrees clearly better with the teacher after a pilot.
         temperature: of the cross entropy, above 0; the paper has 1.
-        batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot.
+        batch_norm: see `Choice`. "auto" is what agrees better with the teacher after a pilot; in
+            inference mode BatchNorm then learns at `pilots.GENTLE` times the rate.
         features: see `Choice`. "auto" is "on" for students of images that have BatchNorm.
         feature_weight: of the features' error, in units of the teacher's variance, at the start;
             above 0. A cosine takes it to 0.
@@ -44,7 +45,8 @@ class DistillationSettings:
         epochs: times `steps_per_epoch` steps.
         steps_per_epoch: steps in an epoch.
         selection: "last" keeps the student of the last epoch, "agreement" the one that agrees best
-            with the teacher on held-out artificial data.
+            with the teacher on held-out artificial data, "better" that of the last epoch unless the
+            student that it began as agrees better there.
         jit_compile: whether XLA compiles the step, where one device does it.
 
     Raises:

@@ -37,10 +37,13 @@ class Shape:
 
     def pilots(self, config: ml_collections.ConfigDict) -> int:
         """How many pilots a student has at most, by the preset."""
-        asked = config.distillation
-        modes = 1 + (asked.batch_norm == "auto" and self.norms)
-        losses = 1 + (asked.loss == "auto" and self.images)
+        modes = max(1, self.modes(config))
+        losses = 1 + (config.distillation.loss == "auto" and self.images)
         return modes + losses - 1 if modes + losses > 2 else 0
+
+    def modes(self, config: ml_collections.ConfigDict) -> int:
+        """How many of them try modes of BatchNorm, by the preset."""
+        return 2 if config.distillation.batch_norm == "auto" and self.norms else 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,10 @@ def stages(config: ml_collections.ConfigDict, costs: Costs, shape: Shape) -> lis
     step_bytes = costs.distillation.memory(batch) + drawn.memory(batch)
     tried = f", {count_pilots} pilots each" * bool(count_pilots)
     searches = shape.searched * searching.MOST
-    sizes = searches * (min(searching.STEPS, own) * each + evaluated)
+    tries = shape.modes(config)
+    sizes = searches * (
+        (min(searching.STEPS, own) + tries * PILOT_STEPS) * each + (2 + tries) * evaluated
+    )
     tried += f", {searches} pilots for sizes" * bool(searches)
     measured = trained + shape.students + 3
     exported = config.export

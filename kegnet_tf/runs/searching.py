@@ -7,7 +7,7 @@ from kegnet_tf import compression, distillation, teachers
 from kegnet_tf.runs import curves, progress, records, streams
 
 logger = logging.getLogger(__name__)
-STEPS = 400  # of a pilot; ours
+STEPS = 200  # of a pilot, beside those that settle how it learns; ours
 MOST = len(curves.RATIOS).bit_length()  # pilots of a search, by bisection
 
 
@@ -43,12 +43,10 @@ def _search(run, settings, most):
     reach = compression.largest_ratio(run.classifier, **settings)
     ratios = [each for each in curves.RATIOS if each <= reach] or [1.0]
     losses, low, high = {}, -1, len(ratios)  # what `low` says will do, what `high` says will not
-    pilot = _pilot(run)
     while high - low > 1:
         middle = (low + high) // 2
         tried = ratios[middle]
-        agreement, pilot = _agreement(run, tried, settings, pilot, 1 - most / 100)
-        loss = round(100 * (1 - agreement), 3)
+        loss = round(100 * (1 - _agreement(run, tried, settings, 1 - most / 100)), 3)
         losses[str(tried)] = loss
         logger.info("Pilot at ratio %g: %.2f points lost, %g are borne.", tried, loss, most)
         low, high = (middle, high) if loss <= most else (low, middle)
@@ -70,19 +68,17 @@ def _pilot(run):
     )
 
 
-def _agreement(run, tried, settings, pilot, enough):
+def _agreement(run, tried, settings, enough):
     """Share of held-out artificial data on which a pilot answers as the teacher, at its best.
 
-    And how the next one is to learn: what suits the first suits all. One that agrees `enough`
-    before it has learned anything is not trained.
+    One that agrees `enough` before it has learned anything is not trained.
     """
     model = compression.compress(run.classifier, target_ratio=tried, **settings)
     student = teachers.standardised(model)
     start = distillation.agreement(student.predict_on_batch, *run.held_out)
     if start >= enough:
-        return start, pilot
+        return start
     data = streams.stream(run, run.config.source, 0)
     how = {"teacher": run.teacher, "devices": run.devices, "verbose": 0}
-    trained = distillation.distil(student, data, run.held_out, pilot, **how)
-    pilot = dataclasses.replace(pilot, **dataclasses.asdict(trained.choice))
-    return max(start, trained.history.history["val_agreement"][-1]), pilot
+    trained = distillation.distil(student, data, run.held_out, _pilot(run), **how)
+    return max(start, trained.history.history["val_agreement"][-1])

@@ -72,3 +72,12 @@ def test_features_are_matched_by_images_with_batch_norm_alone():
         (table, "off"),
     ):
         assert choose(student, (), asked)[0] == Choice("logits", "training", features)
+
+
+def test_inference_mode_of_batch_norm_that_was_chosen_learns_more_gently():
+    norms, plain = images(keras.layers.BatchNormalization()), images()
+    inference, training = Choice("logits", "inference"), Choice("logits", "training")
+    assert pilots.pace(norms, AUTO, inference) == pilots.GENTLE
+    assert pilots.pace(norms, AUTO, training) == 1.0
+    assert pilots.pace(norms, inference, inference) == 1.0
+    assert pilots.pace(plain, AUTO, inference) == 1.0

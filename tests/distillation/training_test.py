@@ -149,6 +149,21 @@ def test_selection_keeps_the_student_of_its_epoch(selection):
 
 
 @pytest.mark.slow
+def test_student_that_training_ruins_stays_as_it_began_where_the_better_one_counts():
+    student = classifier(0)
+    start = student.get_weights()
+    wrong = {"p_of": lambda p: tf.roll(p, 1, axis=1), "learning_rate": 0.05}
+    distil(student, selection="better", **wrong)
+    assert_same_weights(student.get_weights(), start)
+    history = distil(student, selection="last", **wrong)
+    assert history["val_agreement"][-1] < 1.0
+    trained = student.get_weights()
+    better = distil(student, selection="better", learning_rate=0.01)
+    assert better["val_agreement"][-1] > history["val_agreement"][-1]
+    assert not all(map(np.array_equal, student.get_weights(), trained))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["last", "agreement"])
 def test_agreement_of_the_history_is_that_of_the_student_on_the_held_out_data(selection):
     teacher, student = classifier(0), classifier(5)
@@ -217,7 +232,10 @@ def test_loss_is_the_asked_one_in_training_and_in_evaluation(arguments, expected
             {"loss": "hinge"},
             "`loss` must be one of logits, cross_entropy, auto. Received: 'hinge'.",
         ),
-        ({"selection": "best"}, "`selection` must be one of last, agreement. Received: 'best'."),
+        (
+            {"selection": "best"},
+            "`selection` must be one of last, agreement, better. Received: 'best'.",
+        ),
         ({"temperature": 0.0}, "`temperature` must be above 0. Received: 0.0."),
         ({"temperature": float("nan")}, "`temperature` must be a finite number. Received: nan."),
         ({"learning_rate": 0.0}, "`learning_rate` must be above 0. Received: 0.0."),
