@@ -26,6 +26,7 @@ def test_what_stays_on_the_screen_of_a_command_is_drawn():
     assert len(drawn) < 500_000
 
 
+@pytest.mark.slow
 def test_bar_of_rich_leaves_nothing():
     source = """
 import time

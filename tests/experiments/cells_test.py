@@ -145,6 +145,7 @@ class Dataset:
         return data({"train": 12, "valid": 6, "test": 9}[split])
 
 
+@pytest.mark.slow
 def test_real_stream_has_the_teachers_answers_to_the_training_images(job, teacher):
     job.run.real.dataset = Dataset()
     stream = job.run.real.training_stream(teacher, batch_size=12, seed=0)

@@ -62,6 +62,7 @@ def dropping():
     return keras.Sequential([keras.Input((8, 8, 1)), *hidden, keras.layers.Dense(3)])
 
 
+@pytest.mark.slow
 def test_teachers_dropout_is_on_while_the_generator_learns_and_off_where_it_is_measured():
     teacher, (y, z) = dropping(), BATCH
     trainer = compiled(teacher)

@@ -254,6 +254,7 @@ def test_tuple_that_is_given_twice_is_refused_and_of_a_number_the_last_counts(ca
     assert both[1] == "('tucker', 'uniform')\n"
 
 
+@pytest.mark.slow
 def test_interruption_is_one_line_and_exit_code_1(call):
     assert call(main="raise KeyboardInterrupt") == [1, "", "-c: interrupted.\n"]
 

@@ -66,6 +66,7 @@ class Halted(Run):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on_by_its_plan_and_measures_nothing_again(measured, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         planning.carry_out(tiny(tmp_path / "run", Halted), minutes=20)
@@ -147,6 +148,7 @@ def test_short_form_is_cut_to_its_least_and_never_refused(monkeypatch, tmp_path)
     assert made.epochs * made.steps_per_epoch == 50
 
 
+@pytest.mark.slow
 def test_student_that_is_searched_for_is_planned_without_generators(tmp_path, monkeypatch):
     class Untrained(Run):
         @property

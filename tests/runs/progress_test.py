@@ -91,6 +91,7 @@ def test_bar_gets_how_far_it_is_in_few_words():
     assert stage.short == "100/400, on held-out data 0.877, 30 s left"
 
 
+@pytest.mark.slow
 def test_terminal_gets_a_bar_that_leaves_the_last_line_alone():
     source = """
 import logging, sys, time

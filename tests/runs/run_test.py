@@ -178,6 +178,7 @@ def test_teacher_of_another_shape_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_folder_of_another_configuration_is_refused_and_left_as_it_is(tmp_path):
     run = runs.Run(tiny_config(), tmp_path, teacher=tiny_teacher())
     run.claim()

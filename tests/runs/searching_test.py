@@ -104,6 +104,7 @@ def test_loss_stands_alone():
         HereRun(tiny_config(**{"students.student.max_loss": 1.0}), "none", teacher=tiny_teacher())
 
 
+@pytest.mark.slow
 def test_layers_that_there_are_not_are_refused_before_there_are_generators(tmp_path):
     config = tiny_config(**ASKED)
     config.students = {"student": {"max_loss": 1.0, "layers": "no_such"}}

@@ -11,6 +11,7 @@ def images(seed=0, step=0, size=8, channels=3):
     return dead_leaves.dead_leaves(Draws(seed, step, size), 24, 16, channels).numpy()
 
 
+@pytest.mark.slow
 def test_same_seed_and_step_give_the_same_leaves_and_others_others():
     assert_array_equal(images(1, 2), images(1, 2))
     for other in (images(1, 3), images(2, 2)):

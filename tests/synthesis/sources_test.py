@@ -61,6 +61,7 @@ def test_generators_answer_in_equal_shares_and_mixed(classifier, count):
     assert x[..., 0].ravel().tolist() == list(range(count)) * 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [6, 512])
 def test_fixed_set_holds_equal_shares_of_the_generators(classifier, size):
     generators = [Constant(0.0), Constant(1.0)]
@@ -129,6 +130,7 @@ def test_heavy_tailed_data_are_students_t_of_variance_1(classifier):
         assert_allclose(np.quantile(x, share), quantile / 3**0.5, rtol=0.12, atol=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gaussian", "kegnet+"])
 def test_balance_gives_every_class_the_root_of_its_share_among_the_teachers_answers(name):
     rare = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])

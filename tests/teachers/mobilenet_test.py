@@ -45,6 +45,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(model):
         assert a.ndim == 1 or not np.array_equal(a, c)
 
 
+@pytest.mark.slow
 def test_depthwise_layers_are_left_alone_and_pointwise_ones_have_two_factors(model):
     rows = compression.layer_report(model, compression.compress(model, 0.3))
     found = {row.name: row.ranks for row in rows}

@@ -82,6 +82,7 @@ def test_charts_show_losses_without_other_columns_and_shares_of_answers(folder, 
     assert asked["class_balance"] == dict.fromkeys(names, [0.5, 0.25, 0.25])
 
 
+@pytest.mark.slow
 def test_real_examples_stand_beside_generators_in_turn_and_missing_ones_are_nan(
     folder, monkeypatch
 ):
