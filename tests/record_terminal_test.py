@@ -1,6 +1,7 @@
 import sys
 from xml.etree import ElementTree
 
+import pytest
 import record_terminal
 
 # A note, a bar that is drawn twice over itself and goes, and a coloured line.
