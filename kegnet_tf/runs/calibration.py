@@ -86,3 +86,23 @@ def raw_values(run, model) -> tuple | None:
     if run.config.data.get("mean"):
         return tuple(run.config.data.mean), tuple(run.config.data.std)
     return None if teachers.input_scale(model) == (0.0, 1.0) else ()
+
+
+def inputs(run) -> str:
+    """What is taken to be known of real data, for people: a wrong guess here spoils a whole run."""
+    mean, std = run.config.data.get("mean"), run.config.data.get("std")
+    if mean:
+        numbers = f"less {_numbers(mean)} and divided by {_numbers(std)}"
+        return f"inputs: pixels in [0, 1], {numbers} before they reach the teacher"
+    mean, std = teachers.input_scale(run.classifier)
+    if (mean, std) != (0.0, 1.0):
+        found = f"mean {_numbers(mean)}, deviation {_numbers(std)}"
+        return f"inputs: what the teacher standardises itself, by its first layer of {found}"
+    others = "; if not, say --input_mean and --input_std" * (len(run.classifier.input_shape) == 4)
+    return f"inputs: taken to be of mean 0 and deviation 1, as no layer tells{others}"
+
+
+def _numbers(values):
+    """The first of several numbers, as people read them."""
+    text = ", ".join(f"{value:.4g}" for value in values[:3])
+    return f"{text}, ..." if len(values) > 3 else text

@@ -9,6 +9,7 @@ import keras
 from kegnet_tf import export, teachers
 from kegnet_tf.runs import (
     budgets,
+    calibration,
     claiming,
     costs,
     initial_students,
@@ -69,6 +70,7 @@ def planned(run: Run, minutes: float = 0.0, quick: bool = False) -> tuple[dict |
     changes |= budgets.fit(run.config, measured, shape, budget, free, **how)
     run = _with(run, changes)
     text = plans.table(plans.stages(run.config, measured, shape), changes, free)
+    text += f"\n{calibration.inputs(run)}"
     return {"asked": asked, "changes": changes, "text": text}, run, text
 
 
