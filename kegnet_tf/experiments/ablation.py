@@ -31,6 +31,8 @@ LINES = {
     "gamma 0": Line({"extraction.gamma": 0.0}),
     "no jitter": Line({"extraction.jitter": 0}),
     "no features": Line({"distillation.features": "off"}),
+    "last, better or not": Line({"distillation.selection": "last"}),
+    "training mode": Line({"distillation.batch_norm": "training"}),
     "generators alone": Line({"synthesis.mixture.procedural": 0.0}),
     "procedural alone": Line({"synthesis.mixture.kegnet": 0.0}),
     "unbalanced": Line({"synthesis.balanced": False}),
