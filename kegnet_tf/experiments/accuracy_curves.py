@@ -57,7 +57,7 @@ class Figures:
     """The three figures of a cell: accuracy on real test data, a fraction, of three epochs.
 
     Attributes:
-        last: of the last one.
+        last: of the last one; in a cell, of the student that was kept.
         agreement: of the one that agrees best with the teacher on held-out synthetic data.
         oracle: of the one that is best on real validation data; None without any.
     """

@@ -130,12 +130,15 @@ def cell(job: Job, key: tuple[str, str, int]) -> dict:
     )
     if not curves.test:  # an arm that does not learn
         curves.measure(student.predict_on_batch)
+    found = figures(curves.test, curves.valid, curves.agreement)
+    # The student may have been left as it began, see `DistillationSettings.selection`.
+    last = distillation.accuracy(student.predict_on_batch, *job.real.test)
     row = {
         **{field: getattr(result, field) for field in _TRAINED},
         "dataset": job.dataset,
         "parameters": compression.trainable_parameters(student),
         "compression_ratio": compression.compression_ratio(run.teacher, student),
-        **dataclasses.asdict(figures(curves.test, curves.valid, curves.agreement)),
+        **dataclasses.asdict(dataclasses.replace(found, last=last)),
         "curves": {
             "test": curves.test,
             "valid": curves.valid,
