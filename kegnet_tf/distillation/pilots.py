@@ -86,7 +86,9 @@ def choose(student: keras.Model, asked: Choice, agreement: Callable[[Choice], fl
         features = "on" if images and norms else "off"
     best = Choice(losses[0], modes[0], features)
     if len(modes) > 1:
-        best = max((dataclasses.replace(best, batch_norm=mode) for mode in modes), key=agreement)
+        tried = [dataclasses.replace(best, batch_norm=mode) for mode in modes]
+        # Of equals, the one that keeps the statistics of real data.
+        best = max(tried, key=lambda each: (agreement(each), each.batch_norm == "inference"))
     if len(losses) > 1:
         least = agreement(best) + MARGIN
         other = dataclasses.replace(best, loss=losses[1])

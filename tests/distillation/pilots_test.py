@@ -28,7 +28,7 @@ def choose(student, agreements, asked=AUTO):
     [
         ((0.8, 0.7, 0.89), Choice("logits", "training")),
         ((0.7, 0.8, 0.91), Choice("cross_entropy", "inference")),
-        ((0.8, 0.8, 0.2), Choice("logits", "training")),
+        ((0.8, 0.8, 0.2), Choice("logits", "inference")),
     ],
 )
 def test_mode_is_the_better_one_and_cross_entropy_must_lead_by_a_tenth(agreements, chosen):
