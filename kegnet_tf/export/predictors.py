@@ -73,7 +73,7 @@ def predictor(path: str | pathlib.Path, *, safe_mode: bool = True) -> Predictor:
         return Predictor(model.predict_on_batch, model.input_shape[1:], model.output_shape[-1])
     try:
         if not path.exists():
-            raise FileNotFoundError("there is no such file")
+            raise FileNotFoundError("No such file or folder")
         if path.suffix == ".tflite":
             _try(path)
             return litert_predictor(path)

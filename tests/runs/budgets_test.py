@@ -38,14 +38,15 @@ def test_plan_adds_up_steps_pilots_and_what_is_held():
     assert measuring.seconds == pytest.approx(2 * 2 * plans.EXPORT_SECONDS + 5 * evaluation)
 
 
-def test_plan_counts_the_pilots_that_search_for_a_size_once_a_student():
+@pytest.mark.parametrize(("mode", "steps", "evaluations"), [("training", 200, 2), ("auto", 400, 4)])
+def test_plan_counts_the_pilots_that_search_for_a_size_once_a_student(mode, steps, evaluations):
     config, each = tiny_config(num_seeds=2), costs(0.01)
-    config.distillation.update(epochs=3, steps_per_epoch=200)
+    config.distillation.update(epochs=3, steps_per_epoch=200, batch_norm=mode)
     seconds = [
         plans.stages(config, each, plans.Shape(3082, 3, True, True, searched=count))[1].seconds
         for count in (0, 2)
     ]
-    pilot = 400 * 8 * 0.007 + 16 * 0.002  # as above; `searching.STEPS` of them
+    pilot = steps * 8 * 0.007 + evaluations * 16 * 0.002  # as above; `searching.STEPS`, two modes
     assert seconds[1] - seconds[0] == pytest.approx(2 * 4 * pilot)
 
 

@@ -158,7 +158,7 @@ def test_run_goes_on_where_a_stage_is_missing_and_ends_the_same(finished, tmp_pa
         ({}, {"teacher": "nowhere.keras"}, "`teacher` must"),
         ({"extraction.alpha": -1.0}, {}, "`alpha` must be 0 or more. Received: -1.0"),
         ({"distillation.loss": "hinge"}, {}, "`loss` must be one of .* Received: 'hinge'"),
-        ({"export.formats": ("onnx",)}, {}, "`formats` must be among .* Received: 'onnx'"),
+        ({"export.formats": ("tflite",)}, {}, "`formats` must be among .* Received: 'tflite'"),
         ({"loader": "tables"}, {}, "`data` must hold some of name, num_features"),
         ({"loader": "csv"}, {}, "images, tables"),
         ({}, {"data": runs.DataOptions(source_dir="x")}, "`source_dir` must be empty for images"),
