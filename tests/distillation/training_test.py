@@ -124,7 +124,9 @@ def test_pilots_leave_no_trace_but_their_choice(monkeypatch):
         return distillation.distil(student, *data, settings, verbose=0).choice
 
     choice = train(settled, batch_norm="auto")
-    assert train(plain, batch_norm=choice.batch_norm) == choice
+    pace = pilots.pace(plain, Choice("logits", "auto"), choice)
+    rate = pace * DistillationSettings().learning_rate
+    assert train(plain, batch_norm=choice.batch_norm, learning_rate=rate) == choice
     assert_same_weights(settled.get_weights(), plain.get_weights())
 
 
