@@ -57,6 +57,17 @@ def test_settings_in_place_of_the_runs_own_count(run):
     assert [row["format"] for row in record["exports"]] == ["litert_int8"]
 
 
+def test_more_formats_are_made_besides_the_runs_own_and_unknown_ones_are_refused(run):
+    opened = Opened.open(run)
+    with pytest.raises(ValueError, match="`formats` must .*'tflite'"):
+        opened.export(formats=["tflite"])
+    opened = Opened.open(run)
+    known = tuple(opened.config.export.formats)
+    opened.export(formats=["onnx", *known])
+    record = read_json(run / "export" / "export.json")
+    assert tuple(record["formats"]) == (*known, "onnx")
+
+
 def test_users_test_data_add_accuracy_and_users_data_calibrate(run, tmp_path):
     x = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
     np.savez(tmp_path / "test.npz", x=x, y=np.arange(5) % 3)
