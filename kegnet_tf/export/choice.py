@@ -140,7 +140,8 @@ def _reason(chosen, which, measured, best, tolerance):
     students = [row for row in measured if row.model == "student"]
     if chosen.model == "student":
         smallest = min(own, key=lambda row: row.bytes, default=None)
-        return f"{text} The teacher's smallest: {_facts(smallest)}." if own else text
+        told = f"{text} The teacher's smallest: {_facts(smallest)}." if own else text
+        return told + _right(chosen, smallest)
     advice = "quantise the teacher and stop"
     if chosen.format == "litert_float32":
         advice = "leave the teacher as it is"
@@ -152,7 +153,18 @@ def _reason(chosen, which, measured, best, tolerance):
     lost = "loses more"
     if nearest.teacher_agreement >= best - tolerance:
         lost = "is larger or slower"
-    return f"{text} The student's nearest, {nearest.path} ({_facts(nearest)}), {lost}: {advice}."
+    told = f"{text} The student's nearest, {nearest.path} ({_facts(nearest)}), {lost}: {advice}."
+    return told + _right(chosen, nearest)
+
+
+def _right(chosen, other):
+    """The sentence on real data, which had no part in the choice; "" without any."""
+    if other is None or None in (chosen.accuracy, other.accuracy):
+        return ""
+    return (
+        f" On real test data, which had no part in it, the one is right in {chosen.accuracy:.2%}, "
+        f"the other in {other.accuracy:.2%}, at {other.bytes / chosen.bytes:.0%} of its bytes."
+    )
 
 
 def _facts(row):

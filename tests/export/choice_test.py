@@ -82,9 +82,15 @@ def test_of_sizes_within_a_tenth_the_faster_file_is_recommended():
     assert choice([DYNAMIC, as_fast]).path == "student_int8"
 
 
-def test_accuracy_changes_nothing():
+def test_accuracy_changes_nothing_and_is_told():
     told = [dataclasses.replace(row, accuracy=0.1 * index) for index, row in enumerate(ROWS)]
-    assert choice(told) == choice(ROWS)
+    found, bare = choice(told), choice(ROWS)
+    assert (found.path, found.facts) == (bare.path, bare.facts)
+    assert found.reason.startswith(bare.reason)
+    right = {row.path: row.accuracy for row in told}
+    assert f"the one is right in {right[found.path]:.2%}, the other in" in found.reason
+    assert found.reason.endswith("of its bytes.")
+    assert "right in" not in bare.reason
     assert beaten(told) == beaten(ROWS)
 
 
