@@ -29,9 +29,9 @@ _ACCURACY = "accuracy: how often it is right on real test data, which had no par
 _LOWER = (
     "Without real test data there is no accuracy. Agreement on artificial examples is lower than "
     "that will be, since many of them lie between classes, where a small difference turns the "
-    "answer; real ones seldom do. Of the students of images that were measured for docs/results.md, "
-    "those that agreed in 90 % or more were at most half a point less often right than their "
-    "teachers, those below 90 up to fourteen points."
+    "answer; real ones seldom do. Of the students of images in docs/results.md, those that agreed "
+    "in 90 % or more were at most half a point less often right than their teachers, those below "
+    "90 up to fourteen points."
 )
 
 
