@@ -121,8 +121,7 @@ def again(
 
     And in more `formats`, besides the run's own.
     """
-    known = run.config.export.formats
-    run.config.export.formats = (*known, *(form for form in formats if form not in known))
+    run.config.export.formats = (*dict.fromkeys((*run.config.export.formats, *formats)),)
     settings.check_export(**run.config.export)
     row = choose(run.students, student)
     folder = pathlib.Path(output or run.paths["export"])

@@ -63,7 +63,7 @@ def test_more_formats_are_made_besides_the_runs_own_and_unknown_ones_are_refused
         opened.export(formats=["tflite"])
     opened = Opened.open(run)
     known = tuple(opened.config.export.formats)
-    opened.export(formats=["onnx", *known])
+    opened.export(formats=["onnx", *known, "onnx"])  # a flag that is parsed twice, too
     record = read_json(run / "export" / "export.json")
     assert tuple(record["formats"]) == (*known, "onnx")
 
